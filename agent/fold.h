@@ -1,0 +1,59 @@
+/* Facts of a leg in, its CallLog out: a pure function (data-model.md 8.4). Same facts, same document,
+ * whatever the order they came in. Serves the agent, replay and the tests.
+ *
+ * The document is relaxed Extended JSON in jansson values: dates {"$date": "…"}, ObjectIds {"$oid": "…"}. */
+#ifndef AGENT_FOLD_H
+#define AGENT_FOLD_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/part.h"
+#include "telnyx/event.h"
+
+struct facts {
+  char *leg;        /* call_control_id */
+  json_t *webhooks; /* array of {"_id":{"$oid"},"eventType","timestamp":{"$date"},"payload"}: the elements
+                       of telnyx.webhookEvents, sorted by (timestamp, _id) */
+  struct part **parts;
+  size_t part_count;
+};
+
+struct facts *facts_new(const char *leg);
+void facts_free(struct facts *facts);
+/* Adds the element made of an event (payload cut, keys escaped: 8.4); false when it is there already. */
+bool facts_add_event(struct facts *facts, const struct event *event);
+/* The element as it is stored, and back. */
+json_t *facts_event_element(const struct event *event);
+bool facts_add_element(struct facts *facts, const json_t *element);
+/* Takes the part over; replaces one of the same id with a smaller n, else frees it and returns false. */
+bool facts_put_part(struct facts *facts, struct part *part);
+uint64_t facts_revision(const struct facts *facts); /* webhooks + sum of n */
+
+struct fold_options {
+  const char *agent_id;      /* shown in metadata.sidetone.agents */
+  const char *version;
+  bool inbound_is_agent;     /* calls.party */
+  bool plc;                  /* quality.plc */
+  bool asr_stream;           /* quality.consumer */
+};
+
+struct fold_summary { /* what others need of the document without walking it */
+  char call_log_id[129];
+  char status[16], direction[16], from[64], to[64];
+  int64_t initiated_at_ms, ended_at_ms; /* 0: unknown */
+  double total_s, mos;                  /* NaN: unknown */
+  bool ended, complete, partial, lost, hung_up;
+};
+
+/* The document with telnyx.webhookEvents and metadata.sidetone.media in it. New reference. */
+json_t *fold(const struct facts *facts, const struct fold_options *options,
+             struct fold_summary *summary);
+/* What replay prints: without _id, createdAt, updatedAt, metadata.sidetone.media. Changes `document`. */
+void fold_strip(json_t *document);
+
+/* JSON text of a document: numbers in the shortest form that reads back equal. malloc'ed. */
+char *document_text(const json_t *document, bool indented, size_t *bytes);
+
+#endif

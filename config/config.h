@@ -1,0 +1,41 @@
+/* Every option: one row in options.c names it, its type, bounds, default, unit and meaning, and the
+ * member it fills; listing, sample file, checks and secret masking walk the same rows.
+ * A member is called section_key. Strings are owned by the config; "" means not set. */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config {
+  char *agent_id;
+  char *listen_public, *listen_admin, *listen_tls_certificate, *listen_tls_private_key;
+  char *telnyx_public_key, *telnyx_stream_token;
+  bool telnyx_insecure;
+  int64_t telnyx_signature_tolerance_s;
+  bool calls_party_inbound_is_agent; /* calls.party = inbound=agent */
+  bool quality_plc, quality_consumer_asr_stream;
+  char *store_dir;
+  char *admin_token;
+  int log_level, log_format; /* enums of agent/log.h: 0 error 1 warn 2 info 3 debug; 0 auto 1 logfmt 2 json */
+  bool log_numbers;
+};
+
+struct config_source { /* -c and -o of the command line */
+  const char *file;            /* NULL: none */
+  const char *const *overrides;/* "section.key=value" */
+  size_t override_count;
+};
+
+/* Default, file, environment, -o. 0, or -1 with the message for standard error (file, line, key, value
+ * unless secret, what is allowed) in `why`. `warnings` (may be NULL) gets lines to log. */
+int config_load(struct config *out, const struct config_source *source, char *why, size_t why_bytes,
+                void (*warning)(void *arg, const char *text), void *arg);
+void config_free(struct config *config);
+/* `sidetone options`: section.key, type, default, unit, meaning, tab-separated, a line each. */
+void config_print_options(void *file /* FILE* */);
+/* The commented sample: equals config/sidetone.conf (a test compares). */
+void config_print_sample(void *file);
+
+#endif

@@ -1,0 +1,67 @@
+/* The codecs a Telnyx stream can carry: one row each, the only place where one is added.
+ *
+ * Use: codec_find() the row of a `start` frame's media_format, codec_decoder_init() a decoder a
+ * track, codec_decode() each payload. A row without a decoder is known by its sizes only: its frames
+ * are counted and timed, its sound is not heard, its MOS is absent with `absent_reason`.
+ * No heap, no clock, no lock; a decoder belongs to one thread. */
+#ifndef DSP_CODEC_H
+#define DSP_CODEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum codec_id {
+  CODEC_PCMU,
+  CODEC_PCMA,
+  CODEC_L16_8K,
+  CODEC_L16_16K,
+  CODEC_G722,
+  CODEC_OPUS,
+  CODEC_AMR_WB,
+  CODEC_COUNT
+};
+
+enum mos_scale { SCALE_NB, SCALE_WB, SCALE_FB };
+
+struct codec_decoder;
+
+struct codec {
+  enum codec_id id;
+  const char *encoding;       /* as in media_format.encoding: "PCMU" */
+  uint32_t sample_rate_hz;    /* of the sound, G722: 16000 */
+  uint32_t rtp_clock_hz;      /* G722: 8000 */
+  uint32_t bytes_per_ms;      /* 0: the size of a frame does not tell its length */
+  enum mos_scale scale;       /* native scale of the estimate */
+  const char *model;          /* "G.107", "G.107.1", "G.107.2" */
+  double ie;                  /* voice-quality.md 2 */
+  double bpl, bpl_plc;        /* without and with concealment; 0: none */
+  const char *ie_basis;       /* published, literature, declared, assumed, none */
+  const char *absent_reason;  /* why there is no MOS ("model_not_built"), NULL when there is one */
+  /* Both NULL when not built. Return samples written, 0 for a payload that is not of this codec. */
+  size_t (*decode)(struct codec_decoder *d, const uint8_t *payload, size_t bytes, int16_t *pcm,
+                   size_t capacity_samples);
+  size_t (*encode)(const int16_t *pcm, size_t samples, uint8_t *payload, size_t capacity_bytes);
+};
+
+/* One a track. `l16_*` is the running measure of the byte order (telnyx-protocol.md 1.6). */
+struct codec_decoder {
+  const struct codec *codec;
+  uint64_t l16_rough_le, l16_rough_be; /* sums of |difference of neighbours| read either way */
+  uint32_t l16_samples;                /* with signal, until decided */
+  bool l16_decided, l16_big_endian;
+};
+
+/* The row for an encoding (any case, `bytes` long) at a rate; rate 0 means the encoding's usual one.
+ * NULL when there is no such row. */
+const struct codec *codec_find(const char *encoding, size_t bytes, uint32_t sample_rate_hz);
+const struct codec *codec_row(enum codec_id id);
+
+void codec_decoder_init(struct codec_decoder *d, const struct codec *codec);
+size_t codec_decode(struct codec_decoder *d, const uint8_t *payload, size_t bytes, int16_t *pcm,
+                    size_t capacity_samples);
+
+/* Length of a payload in microseconds; 0 when the size does not tell it. */
+uint32_t codec_duration_us(const struct codec *codec, size_t payload_bytes);
+
+#endif

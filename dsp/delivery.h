@@ -1,0 +1,62 @@
+/* Everything that is known of a track from the numbers, times and sizes of its frames: ledger,
+ * jitter, delay variation, stalls, skew, emulated playout, bursts, 10 s windows
+ * (voice-quality.md 3), and the E-model's verdict on them (1.2, 1.3, 1.5).
+ *
+ * Use: delivery_init(), delivery_begin() when the format is known, delivery_frame() for each frame in
+ * order of arrival, delivery_tick() about once a second, delivery_facts() whenever somebody looks.
+ * Facts of several parts of a leg are put together by delivery_merge(); delivery_figures() makes the
+ * published figures of facts. Facts are plain numbers, described by rows for storage.
+ * No heap, no clock (time is a parameter), no lock; belongs to one thread. */
+#ifndef DSP_DELIVERY_H
+#define DSP_DELIVERY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dsp/codec.h"
+#include "dsp/fields.h"
+
+struct delivery_input {
+  uint64_t number;       /* timebase_place() */
+  int64_t media_us;
+  int64_t arrival_us;    /* monotonic, one reading a socket read */
+  uint64_t read_ordinal; /* of that read: frames of one read share it */
+  uint32_t duration_us;  /* of this frame */
+  bool self_delayed;     /* our own loop lagged over 5 ms: not for arrival metrics */
+  bool upstream_bad, sid;
+};
+
+enum delivery_verdict {
+  DELIVERY_OK,
+  DELIVERY_DUPLICATE,
+  DELIVERY_REORDERED, /* below the highest, not yet declared missing: still useful */
+  DELIVERY_LATE,      /* after it was declared missing */
+  DELIVERY_OUTLIER    /* a lone number far ahead, waiting for a second one or given up */
+};
+
+struct delivery_result {
+  enum delivery_verdict verdict;
+  bool restarted;   /* this frame confirmed a restart */
+  int64_t place_us; /* where its sound belongs, from the start of the track's first frame;
+                       numbering and clock jumps taken out, pauses left in (speech-metrics.md 1) */
+};
+
+enum { DELIVERY_WINDOWS_MAX = 720, PDV_BUCKETS = 1 + 1000 + 900 + 1 };
+
+struct delivery;       /* dsp/delivery.c's own; sized by delivery_bytes() */
+struct delivery_facts; /* dsp/delivery_facts.h */
+struct delivery_figures;
+
+enum quality_consumer { CONSUMER_PLAYOUT, CONSUMER_ASR_STREAM };
+
+size_t delivery_bytes(void);
+void delivery_init(struct delivery *d);
+/* The format of the frames that follow; called again at a later `start`: the ledger opens a new segment. */
+void delivery_begin(struct delivery *d, const struct codec *codec, uint32_t ptime_us);
+struct delivery_result delivery_frame(struct delivery *d, const struct delivery_input *in);
+void delivery_tick(struct delivery *d, int64_t now_us);
+/* The facts as if the track ended now; `d` is not changed. */
+void delivery_facts(const struct delivery *d, struct delivery_facts *out);
+
+#endif

@@ -1,0 +1,54 @@
+/* Who spoke when: the exact rules of speech-metrics.md 2 and 3 on the speech of two tracks, as it
+ * comes. Knows nothing of sound: fed by a detector or by labels.
+ *
+ * Use: speech_init(), speech_feed() per track in rising time (the two tracks may run apart by any
+ * amount; what is decided waits for the slower one), speech_facts() whenever somebody looks, with
+ * the analysed duration T. The figures at the end do not depend on the pieces they were fed in.
+ * Times are ms from the start of the part. No heap, no clock; belongs to one thread. */
+#ifndef DSP_SPEECH_H
+#define DSP_SPEECH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dsp/fields.h"
+
+enum { SPEECH_DEFINITION = 1, SPEECH_EVENTS_MAX = 2000, RESPONSE_BUCKET_MS = 10 };
+
+struct speech_parameters {
+  uint32_t bridge_ms, discard_ms, group_ms, turn_ms, backchannel_ms, before_ms, after_ms,
+      simultaneous_ms, transition_ms, back_ms, dead_air_ms;
+};
+extern const struct speech_parameters speech_defaults;
+
+enum speech_event_kind {
+  SPEECH_BACKCHANNEL,
+  SPEECH_SIMULTANEOUS_START,
+  SPEECH_OVERLAPPED_TRANSITION,
+  SPEECH_INTERRUPTION,
+  SPEECH_ATTEMPT
+};
+
+struct speech_event {
+  uint8_t kind;        /* enum speech_event_kind */
+  int8_t by;           /* 0 or 1 (track), -1: nobody (simultaneous start) */
+  uint32_t start_ms;
+  uint32_t overlap_ms; /* backchannel: its length (summed speech) */
+};
+
+struct speech;       /* sized by speech_bytes() */
+struct speech_facts; /* dsp/speech_facts.h: per track and joint, mergeable */
+
+size_t speech_bytes(void);
+void speech_init(struct speech *s, const struct speech_parameters *p);
+/* [from_ms, to_ms) of a track is speech or not; from_ms is where the last call of it ended, or later
+ * (what lies between is silence). */
+void speech_feed(struct speech *s, int track, int64_t from_ms, int64_t to_ms, bool speech);
+/* The facts as if the part ended at duration_ms; `s` is not changed. */
+void speech_facts(const struct speech *s, int64_t duration_ms, struct speech_facts *out);
+/* 0 none, 1 track 0, 2 track 1, 3 both: the newest instant known of both tracks. */
+int speech_speaking(const struct speech *s);
+const char *speech_event_name(enum speech_event_kind kind); /* as in contract 4 */
+
+#endif

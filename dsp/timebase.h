@@ -1,0 +1,65 @@
+/* What `chunk` counts and what `timestamp` is measured in: found out per track over its first 50
+ * media frames (voice-quality.md 3.1), then every frame is placed by it.
+ *
+ * Use: the owner keeps the first frames of a track and calls timebase_observe() for each as it comes;
+ * once timebase_ready() (or the track ends) it calls timebase_decide() and runs the kept frames and
+ * all later ones through timebase_place(). One object a socket, both tracks in it; a new `start`
+ * begins a new one. No heap, no clock. */
+#ifndef DSP_TIMEBASE_H
+#define DSP_TIMEBASE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dsp/codec.h"
+
+enum { TIMEBASE_EVENTS = 50, TRACK_COUNT = 2 };
+enum track { TRACK_INBOUND, TRACK_OUTBOUND };
+
+enum chunk_scope { CHUNK_UNDECIDED, CHUNK_PER_TRACK, CHUNK_SHARED };
+enum ts_unit {
+  TS_UNDECIDED,
+  TS_UNKNOWN,
+  TS_MS,
+  TS_RTP_TICKS,
+  TS_SAMPLES,
+  TS_US,
+  TS_FRAMES
+};
+
+struct timebase_event {
+  bool has_chunk, has_timestamp; /* false: absent or refused by the parser */
+  uint64_t chunk, timestamp;     /* as sent */
+  uint32_t payload_bytes;
+};
+
+struct timebase_place {
+  uint64_t number;   /* of the frame within its track */
+  int64_t media_us;  /* media time, from the track's own zero */
+};
+
+struct timebase {
+  const struct codec *codec;
+  struct {
+    enum chunk_scope chunk_scope;
+    enum ts_unit ts_unit;
+    uint32_t ptime_us;
+    uint32_t seen;
+    struct timebase_event first[TIMEBASE_EVENTS];
+    /* the owner of this file adds what it needs */
+    uint64_t scratch[16];
+  } track[TRACK_COUNT];
+  uint64_t shared_last;
+};
+
+void timebase_init(struct timebase *t, const struct codec *codec);
+void timebase_observe(struct timebase *t, enum track track, const struct timebase_event *event);
+bool timebase_ready(const struct timebase *t, enum track track);
+void timebase_decide(struct timebase *t, enum track track);
+/* After timebase_decide() of that track. */
+void timebase_place(struct timebase *t, enum track track, const struct timebase_event *event,
+                    struct timebase_place *place);
+const char *chunk_scope_name(enum chunk_scope scope); /* "per_track", "shared" */
+const char *ts_unit_name(enum ts_unit unit);          /* "ms", "rtp_ticks", "samples", "us", "frames", "unknown" */
+
+#endif

@@ -1,0 +1,105 @@
+/* The local store: SQLite (WAL, synchronous=FULL) behind one thread and a bounded queue.
+ *
+ * Use: store_open() starts the thread; store_submit() puts a request into the queue and returns at
+ * once; the thread commits whatever waits in one transaction (group commit), then calls `wake` (from
+ * its own thread; the loop answers by calling store_collect(), which hands each answer to a callback
+ * on the caller's thread). store_close() commits what waits. Another process reads with
+ * store_reader_*() while serve runs.
+ * Requests and answers carry ids and values, never pointers to calls. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+
+enum store_request_kind {
+  STORE_PUT_EVENT,   /* a webhook: unique by id; answered `duplicate` when it was there */
+  STORE_PUT_PART,    /* a media part's facts: kept when `n` is greater than what is there */
+  STORE_PUT_CALLLOG, /* the folded document of a leg: replaced when `revision` is not smaller */
+  STORE_LOAD_LEG     /* only the facts, please */
+};
+
+struct store_request {
+  enum store_request_kind kind;
+  uint64_t ticket;       /* the caller's: comes back in the answer; 0: no answer wanted */
+  const char *leg;       /* call_control_id; NULL: an event without a leg */
+  const char *id;        /* event: its id; part: its name; calllog: callLogId */
+  bool want_facts;       /* answer with everything stored of the leg (after this request) */
+  uint64_t n;            /* part: n; calllog: revision */
+  bool open;             /* part: socket still up; calllog: leg not complete */
+  int64_t at_ms;         /* event: received at; calllog: initiatedAt */
+  const char *status, *direction, *from, *to; /* calllog: for the list */
+  double total_s, mos;   /* calllog: NaN when unknown */
+  const char *body;      /* JSON text; copied */
+  size_t body_bytes;
+};
+
+enum store_status {
+  STORE_DONE,
+  STORE_DUPLICATE,
+  STORE_FAILED /* nothing of this request is on disk; `error` says why */
+};
+
+struct store_fact {
+  bool is_part;
+  const char *id;
+  const char *body;
+  size_t body_bytes;
+};
+
+struct store_answer {
+  uint64_t ticket;
+  enum store_status status;
+  const char *error;
+  size_t fact_count;
+  const struct store_fact *facts; /* valid during the callback */
+};
+
+struct store_options {
+  const char *directory;   /* made when missing, mode 0700; locked: a second serve is refused */
+  size_t queue_max;        /* requests; 0: 65536 */
+  void (*wake)(void *arg); /* from the store's thread */
+  void *wake_arg;
+};
+
+struct store_stats { /* a snapshot; safe from any thread */
+  uint64_t commits, rows, duplicates, failures, quarantined;
+  double fsync_seconds_sum; uint64_t fsync_count; double fsync_seconds_last;
+  size_t queued;
+  bool writable;
+  char reason[256]; /* why not */
+};
+
+/* 0, or -1 with `why`: what is wrong with which file. */
+int store_open(struct store **out, const struct store_options *options, char *why, size_t why_bytes);
+/* 0, -EAGAIN when the queue is full. Thread: any. */
+int store_submit(struct store *s, const struct store_request *request);
+void store_collect(struct store *s, void (*answer)(void *arg, const struct store_answer *), void *arg);
+void store_stats(struct store *s, struct store_stats *out);
+/* Commits all that waits, stops the thread. Answers not collected are dropped. */
+void store_close(struct store *s);
+
+/* Before the loop runs: every leg that has an open part or whose CallLog is not complete. Blocking. */
+int store_each_open_leg(struct store *s, void (*leg)(void *arg, const char *leg), void *arg);
+/* A small value that outlives the process (agent.id). Blocking; `out` is untouched when absent. */
+int store_get_value(struct store *s, const char *key, char *out, size_t out_bytes);
+int store_put_value(struct store *s, const char *key, const char *value);
+
+/* Reading from outside (sidetone calls, the admin listener's stored documents). Read-only connection. */
+struct store_reader;
+struct store_call_row {
+  const char *call_log_id, *status, *direction, *from, *to;
+  int64_t initiated_at_ms;
+  double total_s, mos; /* NaN when unknown */
+};
+int store_reader_open(struct store_reader **out, const char *directory, char *why, size_t why_bytes);
+/* Newest first. */
+int store_reader_list(struct store_reader *r, void (*row)(void *arg, const struct store_call_row *), void *arg);
+/* The document's JSON text, malloc'ed, or NULL. */
+char *store_reader_get(struct store_reader *r, const char *call_log_id);
+void store_reader_close(struct store_reader *r);
+
+#endif
