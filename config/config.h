@@ -22,19 +22,29 @@ struct config {
   bool log_numbers;
 };
 
-struct config_source { /* -c and -o of the command line */
-  const char *file;            /* NULL: none */
-  const char *const *overrides;/* "section.key=value" */
+struct config_source {          /* -c and -o of the command line */
+  const char *file;             /* NULL: none */
+  const char *const *overrides; /* "section.key=value" */
   size_t override_count;
 };
 
-/* Default, file, environment, -o. 0, or -1 with the message for standard error (file, line, key, value
+/* Default, file, environment, -o: the later wins. A secret that none of them gives is looked for in
+ * $CREDENTIALS_DIRECTORY, in a file called section.key. An empty environment variable is not set.
+ * Fails for what is not allowed, for options that exclude or need each other, and for options of the
+ * table that this version cannot do yet (of those, the environment's are only warned of: it is shared
+ * with other programs). 0, or -1 with the message for standard error (file, line, key, value
  * unless secret, what is allowed) in `why`. `warnings` (may be NULL) gets lines to log. */
 int config_load(struct config *out, const struct config_source *source, char *why, size_t why_bytes,
                 void (*warning)(void *arg, const char *text), void *arg);
+/* The file layer alone, from memory: defaults, then `text`; `name` stands for the file in messages.
+ * Options are checked one by one, not against each other. */
+int config_load_text(struct config *out, const char *name, const char *text, size_t bytes, char *why,
+                     size_t why_bytes);
 void config_free(struct config *config);
 /* `sidetone options`: section.key, type, default, unit, meaning, tab-separated, a line each. */
 void config_print_options(void *file /* FILE* */);
+/* Is a listener at this address reachable from this machine only? */
+bool config_is_loopback(const char *address);
 /* The commented sample: equals config/sidetone.conf (a test compares). */
 void config_print_sample(void *file);
 
