@@ -17,8 +17,8 @@
 enum { SPEECH_DEFINITION = 1, SPEECH_EVENTS_MAX = 2000, RESPONSE_BUCKET_MS = 10 };
 
 struct speech_parameters {
-  uint32_t bridge_ms, discard_ms, group_ms, turn_ms, backchannel_ms, before_ms, after_ms,
-      simultaneous_ms, transition_ms, back_ms, dead_air_ms;
+  uint32_t bridge_ms, discard_ms, group_ms, turn_ms, backchannel_ms, before_ms, after_ms, simultaneous_ms,
+      transition_ms, back_ms, dead_air_ms;
 };
 extern const struct speech_parameters speech_defaults;
 
@@ -31,8 +31,8 @@ enum speech_event_kind {
 };
 
 struct speech_event {
-  uint8_t kind;        /* enum speech_event_kind */
-  int8_t by;           /* 0 or 1 (track), -1: nobody (simultaneous start) */
+  uint8_t kind; /* enum speech_event_kind */
+  int8_t by;    /* 0 or 1 (track), -1: nobody (simultaneous start) */
   uint32_t start_ms;
   uint32_t overlap_ms; /* backchannel: its length (summed speech) */
 };
@@ -47,6 +47,21 @@ void speech_init(struct speech *s, const struct speech_parameters *p);
 void speech_feed(struct speech *s, int track, int64_t from_ms, int64_t to_ms, bool speech);
 /* The facts as if the part ended at duration_ms; `s` is not changed. */
 void speech_facts(const struct speech *s, int64_t duration_ms, struct speech_facts *out);
+/* Like speech_facts(), but this is the end: the observer is told of what was still open. Only
+ * speech_init() may follow. */
+void speech_finish(struct speech *s, int64_t duration_ms, struct speech_facts *out);
+
+/* What has become final, told in the order in which it does. `ms` is the signed FTO, or the pause. */
+struct speech_note {
+  enum speech_note_kind { SPEECH_IPU, SPEECH_TURN, SPEECH_FTO, SPEECH_PAUSE, SPEECH_EVENT } kind;
+  int track;                /* FTO: who took over; event: as event.by */
+  int64_t start_ms, end_ms; /* IPU after bridge and discard, turn */
+  int64_t ms;
+  struct speech_event event;
+};
+typedef void speech_observe_fn(void *arg, const struct speech_note *note);
+/* NULL: nobody (as after speech_init()). speech_facts() tells nothing. */
+void speech_set_observer(struct speech *s, speech_observe_fn *observe, void *arg);
 /* 0 none, 1 track 0, 2 track 1, 3 both: the newest instant known of both tracks. */
 int speech_speaking(const struct speech *s);
 const char *speech_event_name(enum speech_event_kind kind); /* as in contract 4 */
