@@ -26,22 +26,36 @@ enum mos_scale { SCALE_NB, SCALE_WB, SCALE_FB };
 
 struct codec_decoder;
 
+/* One exchange that a decoder made by codec_decoder_init() must give, checked by the tests. */
+struct codec_answer {
+  const uint8_t *payload;
+  size_t bytes;
+  const int16_t *pcm;
+  size_t samples;
+};
+
+enum { CODEC_ANNOUNCED_MAX = 6 };
+
 struct codec {
   enum codec_id id;
-  const char *encoding;       /* as in media_format.encoding: "PCMU" */
-  uint32_t sample_rate_hz;    /* of the sound, G722: 16000 */
-  uint32_t rtp_clock_hz;      /* G722: 8000 */
-  uint32_t bytes_per_ms;      /* 0: the size of a frame does not tell its length */
-  enum mos_scale scale;       /* native scale of the estimate */
-  const char *model;          /* "G.107", "G.107.1", "G.107.2" */
-  double ie;                  /* voice-quality.md 2 */
-  double bpl, bpl_plc;        /* without and with concealment; 0: none */
-  const char *ie_basis;       /* published, literature, declared, assumed, none */
-  const char *absent_reason;  /* why there is no MOS ("model_not_built"), NULL when there is one */
-  /* Both NULL when not built. Return samples written, 0 for a payload that is not of this codec. */
+  const char *encoding;                       /* as in media_format.encoding: "PCMU" */
+  uint32_t sample_rate_hz;                    /* of the sound, G722: 16000 */
+  uint32_t announced_hz[CODEC_ANNOUNCED_MAX]; /* rates media_format may state for it, the rest 0 */
+  uint32_t rtp_clock_hz;                      /* G722: 8000 */
+  uint32_t bytes_per_ms;                      /* 0: the size of a frame does not tell its length */
+  enum mos_scale scale;                       /* native scale of the estimate */
+  const char *model;                          /* "G.107", "G.107.1", "G.107.2" */
+  double ie;                                  /* voice-quality.md 2 */
+  double bpl, bpl_plc;                        /* without and with concealment; 0: none */
+  const char *ie_basis;                       /* published, literature, declared, assumed, none */
+  const char *absent_reason; /* why there is no MOS ("model_not_built"), NULL when there is one */
+  /* Both NULL when not built. Return samples (bytes) written, 0 for a payload that is not of this codec.
+     Where bytes_per_ms is set, a payload may be decoded in pieces of an even number of bytes. */
   size_t (*decode)(struct codec_decoder *d, const uint8_t *payload, size_t bytes, int16_t *pcm,
                    size_t capacity_samples);
   size_t (*encode)(const int16_t *pcm, size_t samples, uint8_t *payload, size_t capacity_bytes);
+  const struct codec_answer *answers; /* of a row that decodes: one or more; `encode` gives them back */
+  size_t answer_count;
 };
 
 /* One a track. `l16_*` is the running measure of the byte order (telnyx-protocol.md 1.6). */
@@ -52,16 +66,18 @@ struct codec_decoder {
   bool l16_decided, l16_big_endian;
 };
 
-/* The row for an encoding (any case, `bytes` long) at a rate; rate 0 means the encoding's usual one.
- * NULL when there is no such row. */
+/* The row for an encoding (any case, `bytes` long, no NUL needed) at the announced rate; rate 0 means the
+ * encoding's usual one (L16: 16 kHz). NULL when there is no such row. */
 const struct codec *codec_find(const char *encoding, size_t bytes, uint32_t sample_rate_hz);
 const struct codec *codec_row(enum codec_id id);
 
+/* The decoder keeps `codec`, which may be any row. */
 void codec_decoder_init(struct codec_decoder *d, const struct codec *codec);
+/* Samples written to `pcm`, at most `capacity_samples`; 0 when the row has no decoder. */
 size_t codec_decode(struct codec_decoder *d, const uint8_t *payload, size_t bytes, int16_t *pcm,
                     size_t capacity_samples);
 
-/* Length of a payload in microseconds; 0 when the size does not tell it. */
+/* Length of a payload in microseconds, whole samples only; 0 when the size does not tell it. */
 uint32_t codec_duration_us(const struct codec *codec, size_t payload_bytes);
 
 #endif
