@@ -28,12 +28,12 @@ enum frame_fault {
   FRAME_FINE = 0,
   FRAME_NOT_JSON,
   FRAME_NOT_OBJECT,
-  FRAME_NO_TRACK,    /* media without a track of ours */
-  FRAME_NO_PAYLOAD,  /* absent, not text, empty */
-  FRAME_BAD_NUMBER,  /* chunk, timestamp or sequence_number present but not a number 0..2^64-1 */
-  FRAME_BAD_BASE64,
-  FRAME_TOO_LARGE,   /* payload over 64 KiB */
-  FRAME_BAD_START,   /* start without a usable media_format or call_control_id */
+  FRAME_NO_TRACK,   /* media without a track of ours */
+  FRAME_NO_PAYLOAD, /* absent, not text, empty */
+  FRAME_BAD_NUMBER, /* media_frame.bad_numbers > 0: counted by the caller, frame_parse() never returns it */
+  FRAME_BAD_BASE64, /* found by the caller in base64_decode(), which reads the payload anyway */
+  FRAME_TOO_LARGE,  /* payload over FRAME_PAYLOAD_MAX bytes when decoded */
+  FRAME_BAD_START,  /* start without call_control_id or media_format.encoding */
   FRAME_FAULTS
 };
 const char *frame_fault_name(enum frame_fault fault); /* "not_json", "bad_base64", ... */
@@ -46,13 +46,20 @@ struct frame_slice {
 struct media_frame {
   int track; /* 0 inbound, 1 outbound */
   bool has_sequence, has_chunk, has_timestamp;
-  uint8_t bad_numbers; /* how many of the three were present and unusable: counted, frame still used */
+  uint8_t bad_numbers; /* how many of the three were present, not empty, and not a whole number 0..2^64-1: the
+                          frame is used all the same */
   uint64_t sequence, chunk, timestamp;
   struct frame_slice stream_id;
   struct frame_slice payload; /* base64 as sent */
 };
 
-/* True: `out` is filled, the text is valid JSON and a media frame. False: ask frame_parse(). */
+enum { FRAME_PAYLOAD_MAX = 64 * 1024 }; /* bytes of sound in one frame (telnyx-protocol.md 1.4.3) */
+/* Bytes that the payload decodes to, if it is base64. */
+size_t frame_payload_bytes(struct frame_slice payload);
+
+/* True: `out` is filled, the text is valid JSON and a media frame, and frame_parse() would say the same.
+ * False: ask frame_parse(); `out` is unspecified. Slices point into `text`; an absent or empty one has 0
+ * bytes. */
 bool frame_scan_media(const char *text, size_t bytes, struct media_frame *out);
 
 enum { FRAME_TEXT_MAX = 256 };
@@ -64,7 +71,7 @@ struct frame {
   uint64_t sequence;
   /* Borrowed from root; NULL when absent, null or not text. */
   const char *stream_id;
-  const char *token;             /* connected: x-telnyx-streaming-auth-token, nested or top level */
+  const char *token; /* connected: x-telnyx-streaming-auth-token, nested or top level */
   const char *call_control_id, *call_session_id, *call_leg_id, *from, *to, *client_state;
   const char *encoding;
   uint32_t sample_rate_hz, channels; /* 0 when absent */
@@ -74,6 +81,8 @@ struct frame {
   json_t *root; /* owned by the frame */
 };
 
+/* Every kind. After a refusal for what the frame says (not for its JSON) `out` holds the kind and whatever
+ * could be read. `out` needs frame_release() in every case. */
 enum frame_fault frame_parse(const char *text, size_t bytes, struct frame *out);
 /* Safe on a refused frame too. */
 void frame_release(struct frame *frame);
