@@ -240,11 +240,11 @@ double emodel_mos(double r) {
   return fmax(1, 1 + 0.035 * r + r * (r - 60) * (100 - r) * 7e-6);
 }
 
-/* G.107 Appendix I: the middle root of the cubic. Rounding can bring the radicand below 0 at 4.5. */
+/* G.107 Appendix I: the middle root of the cubic. Between 1 and 4.5 the radicand stays above 7900. */
 double emodel_r_of_mos(double mos) {
   if (!isfinite(mos)) return NAN;
   double m = clamp(mos, 1, 4.5);
-  double radicand = fmax(0, -903522 + 1113960 * m - 202500 * m * m);
+  double radicand = -903522 + 1113960 * m - 202500 * m * m;
   double h = atan2(15 * sqrt(radicand), 18566 - 6750 * m) / 3;
   return 20.0 / 3 * (8 - sqrt(226) * cos(h + M_PI / 3));
 }

@@ -288,6 +288,7 @@ static void sound_nobody_decodes_is_missing_time(void **state) {
   assembler_begin(&assembler, codec_row(CODEC_OPUS));
   assembler_push(&assembler, 2 * FRAME_US, 0, payload, 61);
   assembler_push(&assembler, 3 * FRAME_US, 0, payload, 3);
+  assembler_push(&assembler, FRAME_US, 0, payload, 61); /* long past */
   assert_int_equal(heard.next, 640);
   assembler_begin(&assembler, codec_row(CODEC_PCMU));
   push(4, 0);
