@@ -1,0 +1,163 @@
+/* Vectors P-A to P-D of voice-quality.md 7.2, property 8 of 7.8. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "dsp/pdv.h"
+#include "dsp/playout.h"
+
+enum { FRAME_US = 20000, FRAMES = 500 };
+
+static struct pdv pdv;
+static struct playout playout;
+static int64_t late_us[FRAMES], delay_us[FRAMES]; /* r, and P after each frame */
+
+static int64_t arrival_us(char which, int64_t n) {
+  int64_t media_us = n * FRAME_US;
+  if (which == 'A' && n >= 5 && n < 8) media_us = 8 * FRAME_US;
+  if (which == 'B' && n >= 100 && n < 150) media_us = 3000000;
+  if (which == 'C' && n >= 100 && n < 115) media_us = 2300000;
+  if (which == 'D') media_us = 60000 * (n / 3 + 1);
+  return 30000 + media_us;
+}
+
+static void run(char which, int64_t start_us) {
+  pdv_init(&pdv, PDV_WINDOW_US);
+  playout_init(&playout, FRAME_US, start_us);
+  for (int64_t n = 0; n < FRAMES; n++) {
+    late_us[n] = pdv_add(&pdv, arrival_us(which, n), n * FRAME_US);
+    playout_add(&playout, late_us[n]);
+    delay_us[n] = playout.delay_us;
+  }
+}
+
+static int discarded_at(int64_t depth_us) {
+  int discarded = 0;
+  for (int64_t n = 0; n < FRAMES; n++) discarded += late_us[n] > depth_us;
+  return discarded;
+}
+
+static void pa_three_wait_for_the_fourth(void **state) {
+  (void)state;
+  run('A', PLAYOUT_START_US);
+  assert_int_equal(discarded_at(20000), 2);
+  assert_int_equal(discarded_at(39000), 2);
+  assert_int_equal(discarded_at(40000), 1);
+  assert_int_equal(discarded_at(59000), 1);
+  assert_int_equal(discarded_at(60000), 0);
+  assert_int_equal(playout.concealed, 0);
+  assert_int_equal(playout.discarded, 0);
+  for (int n = 0; n < 5; n++) assert_int_equal(delay_us[n], 79000 - 1000 * n);
+  assert_int_equal(delay_us[5], 75000);
+  assert_int_equal(delay_us[18], 75000); /* 19 frames: the percentile is still the largest */
+  assert_int_equal(delay_us[19], 74000);
+  assert_int_equal(delay_us[FRAMES - 1], 20000);
+  run('A', 20000);
+  assert_int_equal(playout.concealed, 2);
+  assert_int_equal(playout.discarded, 0);
+  assert_int_equal(delay_us[5], 60000);
+}
+
+static void pb_one_second(void **state) {
+  (void)state;
+  run('B', PLAYOUT_START_US);
+  assert_int_equal(playout.fixed_discarded[0], 47);
+  assert_int_equal(playout.fixed_discarded[1], 44);
+  assert_int_equal(playout.fixed_discarded[2], 40);
+  assert_int_equal(discarded_at(400000), 30);
+  assert_int_equal(playout.concealed, 19);
+  assert_int_equal(playout.discarded, 30);
+}
+
+static void pc_third_of_a_second(void **state) {
+  (void)state;
+  run('C', PLAYOUT_START_US);
+  assert_int_equal(playout.fixed_discarded[0], 12);
+  assert_int_equal(playout.fixed_discarded[1], 9);
+  assert_int_equal(playout.fixed_discarded[2], 5);
+  assert_int_equal(discarded_at(400000), 0);
+  assert_int_equal(playout.concealed, 14);
+  assert_int_equal(playout.discarded, 0);
+  assert_int_equal(delay_us[100], 299000);
+  assert_int_equal(delay_us[FRAMES - 1], 20000);
+}
+
+static void pd_bunches(void **state) {
+  (void)state;
+  run('D', PLAYOUT_START_US);
+  static const int64_t depth_us[] = {0, 19000, 20000, 39000, 40000};
+  static const int discarded[] = {332, 332, 166, 166, 0};
+  for (size_t i = 0; i < 5; i++) assert_int_equal(discarded_at(depth_us[i]), discarded[i]);
+  assert_int_equal(playout.concealed, 0);
+  assert_int_equal(playout.discarded, 0);
+  assert_int_equal(delay_us[FRAMES - 1], 60000);
+}
+
+static void beyond_the_longest_delay(void **state) {
+  (void)state;
+  playout_init(&playout, FRAME_US, PLAYOUT_START_US);
+  assert_true(playout_add(&playout, PLAYOUT_MAX_US + 1).discarded);
+  assert_int_equal(playout.delay_us, PLAYOUT_START_US);
+  assert_int_equal(playout_add(&playout, PLAYOUT_MAX_US).concealed_frames, 16);
+  playout_add_late(&playout, 10000);
+  assert_int_equal(playout.discarded, 2);
+  assert_int_equal(playout.count, 3);
+}
+
+static void any_frame_length(void **state) {
+  (void)state;
+  static const uint32_t ptime_us[] = {0, 1, 1000, 2500, 10000, 99000, 400000, 30000000};
+  for (size_t i = 0; i < sizeof(ptime_us) / sizeof(ptime_us[0]); i++) {
+    playout_init(&playout, ptime_us[i], PLAYOUT_START_US);
+    for (int64_t late = 0; late <= PLAYOUT_MAX_US + 1000; late += 777) playout_add(&playout, late);
+    assert_true(playout.delay_us >= PLAYOUT_MIN_US && playout.delay_us <= PLAYOUT_MAX_US);
+  }
+}
+
+/* A stall of `length` frames before frame `first`, as lateness of the frames it holds back. */
+static void stall(int64_t first, int64_t length) {
+  for (int64_t n = first; n < first + length; n++) late_us[n] = (first + length - n) * FRAME_US;
+}
+
+static void splitting_a_stall(void **state) {
+  (void)state;
+  uint32_t seed = 0x5eed0008, x = seed;
+  for (int round = 0; round < 500; round++) {
+    int64_t parts = 2, whole[3], split[3], used = 0, length = 0;
+    int64_t part[2];
+    for (int64_t i = 0; i < parts; i++) {
+      x = x * 1664525 + 1013904223;
+      part[i] = 1 + (x >> 16) % 40;
+      length += part[i];
+    }
+    static const int64_t depth_us[] = {60000, 120000, 200000};
+    memset(late_us, 0, sizeof(late_us));
+    stall(50, length);
+    for (size_t i = 0; i < 3; i++) whole[i] = discarded_at(depth_us[i]);
+    memset(late_us, 0, sizeof(late_us));
+    for (int64_t i = 0; i < parts; i++, used += 100) stall(50 + used, part[i]);
+    for (size_t i = 0; i < 3; i++) {
+      split[i] = discarded_at(depth_us[i]);
+      if (split[i] > whole[i] + parts) fail_msg("seed %u round %d: splitting added discards", seed, round);
+      if (i > 0 && split[i] > split[i - 1])
+        fail_msg("seed %u round %d: more discards at a larger depth", seed, round);
+    }
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(pa_three_wait_for_the_fourth),
+      cmocka_unit_test(pb_one_second),
+      cmocka_unit_test(pc_third_of_a_second),
+      cmocka_unit_test(pd_bunches),
+      cmocka_unit_test(beyond_the_longest_delay),
+      cmocka_unit_test(any_frame_length),
+      cmocka_unit_test(splitting_a_stall),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
