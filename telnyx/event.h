@@ -33,32 +33,37 @@ enum event_kind {
 };
 
 struct event_row {
-  const char *type;        /* "call.initiated" */
+  const char *type; /* "call.initiated" */
   enum event_kind kind;
-  const char *call_event;  /* its word in the CallLog's events[] enum, NULL: none */
-  bool secret;             /* payload is never stored nor logged (call.payment.*) */
-  const char *const *fields; /* payload fields of telnyx-protocol.md 2.5, kept when a payload is cut; NULL-terminated */
+  const char *call_event; /* its word in the CallLog's events[] enum, NULL: none */
+  bool secret;            /* payload is never stored nor logged (call.payment.*) */
+  /* Payload fields of telnyx-protocol.md 2.5, kept when a payload is cut; NULL-terminated. */
+  const char *const *fields;
 };
 const struct event_row *event_rows(size_t *count);
-/* NULL when unknown. */
+/* NULL when unknown; an unknown call.payment.* gets a secret row of kind EVENT_UNKNOWN. */
 const struct event_row *event_row(const char *type);
+/* The fields of a row, or for NULL those that every event may have. NULL-terminated. */
+const char *const *event_fields(const struct event_row *row);
 
 struct event {
   enum event_kind kind;
-  const struct event_row *row; /* NULL for EVENT_UNKNOWN */
+  const struct event_row *row; /* NULL for EVENT_UNKNOWN, save call.payment.* */
   /* Borrowed from root; NULL when absent, null, empty. */
-  const char *id, *type, *call_control_id, *call_leg_id, *call_session_id, *connection_id,
-      *client_state;
+  const char *id, *type, *call_control_id, *call_leg_id, *call_session_id, *connection_id, *client_state;
   bool has_occurred_at;
   int64_t occurred_at_us; /* epoch; from data, else from payload */
   int attempt;            /* meta.attempt, 1 when absent */
-  json_t *payload;        /* borrowed; an object, never NULL on success (empty if absent) */
-  json_t *root;           /* owned */
+  /* Borrowed; an object, never NULL on success: empty if absent, and what is no object stands in it as
+   * "value". */
+  json_t *payload;
+  json_t *root; /* owned */
 };
 
 /* 0, or -1 with `why` (what, where, what is allowed) when the body is not RFC 8259 JSON or holds no
- * v2 event (contract 3). conference.floor.changed may come without `data`. An event without an id in
- * that exception gets an id derived from the body. */
+ * v2 event (contract 3); `out` is then empty. A data.id that is a number is taken as its text.
+ * conference.floor.changed may come without `data`. An event without an id in that exception gets an id
+ * derived from the body. sidetone.leg_lost is taken too: whoever listens to the outside refuses it there. */
 int event_parse(const char *body, size_t bytes, struct event *out, char *why, size_t why_bytes);
 void event_release(struct event *event);
 
