@@ -1,0 +1,32 @@
+/* From features to log-odds of speech: context means and two small networks. Private to the voice
+ * detector.
+ *
+ * Use: vad_model_take() each frame's features, then vad_model_settled() for the frame
+ * VAD_LOOK_AHEAD before the newest and vad_model_instant() for the newest. */
+#ifndef DSP_VAD_MODEL_H
+#define DSP_VAD_MODEL_H
+
+#include "dsp/vad_features.h"
+
+enum {
+  VAD_LOOK_AHEAD = 9, /* frames after the decided one that the settled network sees */
+  VAD_PAST = 6,       /* frames before it */
+  VAD_RING = 16,      /* VAD_LOOK_AHEAD + 1 + VAD_PAST, no power of two needed but it is one */
+  VAD_SLOW_MEANS = 2  /* over about 20 and 60 frames */
+};
+_Static_assert(VAD_RING == VAD_LOOK_AHEAD + 1 + VAD_PAST, "the ring holds what the contexts reach");
+
+/* Zeroed is its first state. */
+struct vad_model {
+  float ring[VAD_RING][VAD_FEATURES];
+  unsigned newest; /* place in the ring */
+  float slow[VAD_SLOW_MEANS][VAD_FEATURES];
+};
+
+void vad_model_take(struct vad_model *m, const float features[VAD_FEATURES]);
+/* The features of the frame before once more: for frames that never came and beyond the end. */
+void vad_model_repeat(struct vad_model *m);
+float vad_model_settled(const struct vad_model *m);
+float vad_model_instant(const struct vad_model *m);
+
+#endif
