@@ -42,7 +42,11 @@ bool document_date_ms(const json_t *date, int64_t *epoch_ms) {
 }
 
 json_t *document_oid(const char *hex) {
-  return json_pack("{s:s}", "$oid", hex);
+  char lower[32];
+  size_t length = strnlen(hex, sizeof lower - 1);
+  for (size_t i = 0; i < length; i++)
+    lower[i] = hex[i] >= 'A' && hex[i] <= 'F' ? (char)(hex[i] + 'a' - 'A') : hex[i];
+  return json_pack("{s:s%}", "$oid", lower, length);
 }
 
 void document_put_text(json_t *object, const char *key, const char *text) {

@@ -26,7 +26,7 @@ double document_round(double value, int decimals);
 json_t *document_date(int64_t epoch_ms);
 /* Reads {"$date": text}, {"$date": {"$numberLong": text}}, {"$date": number}; false for anything else. */
 bool document_date_ms(const json_t *date, int64_t *epoch_ms);
-/* {"$oid": hex}; hex is 24 digits, kept as they are. */
+/* {"$oid": hex}; hex is 24 digits; written in lower case, as MongoDB does. */
 json_t *document_oid(const char *hex);
 
 void document_put_text(json_t *object, const char *key, const char *text);

@@ -9,8 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/document.h"
 #include "agent/part.h"
 #include "telnyx/event.h"
+
+enum {
+  FACTS_PAYLOAD_MAX_BYTES = 32 * 1024,         /* of one webhook, as JSON text; above: cut */
+  FACTS_PAYLOADS_MAX_BYTES = 4 * 1024 * 1024   /* of one leg; what comes later is stored without */
+};
 
 struct facts {
   char *leg;        /* call_control_id */
@@ -18,18 +24,27 @@ struct facts {
                        of telnyx.webhookEvents, sorted by (timestamp, _id) */
   struct part **parts;
   size_t part_count;
+  json_t *ids;          /* `_id` of each element -> true */
+  size_t payload_bytes; /* of all elements together */
 };
 
+/* NULL: no memory. */
 struct facts *facts_new(const char *leg);
 void facts_free(struct facts *facts);
 /* Adds the element made of an event (payload cut, keys escaped: 8.4); false when it is there already. */
 bool facts_add_event(struct facts *facts, const struct event *event);
-/* The element as it is stored, and back. */
+/* The element as it is stored (a new reference), and back: copied; false when it is there already or
+ * is no element (no `_id`, no eventType). A payload past FACTS_PAYLOADS_MAX_BYTES of the leg becomes
+ * {"truncated": true}. */
 json_t *facts_event_element(const struct event *event);
 bool facts_add_element(struct facts *facts, const json_t *element);
 /* Takes the part over; replaces one of the same id with a smaller n, else frees it and returns false. */
 bool facts_put_part(struct facts *facts, struct part *part);
 uint64_t facts_revision(const struct facts *facts); /* webhooks + sum of n */
+/* The last sign of life: the newest media frame or event that cannot come after the end of a call (a
+ * cost or a saved recording can); without either, the newest fact. A `sidetone.leg_lost` counts only
+ * with this occurred_at or a later one (8.4). 0: no fact has a time. */
+int64_t facts_last_sign_ms(const struct facts *facts);
 
 struct fold_options {
   const char *agent_id;      /* shown in metadata.sidetone.agents */
@@ -44,7 +59,10 @@ struct fold_summary { /* what others need of the document without walking it */
   char status[16], direction[16], from[64], to[64];
   int64_t initiated_at_ms, ended_at_ms; /* 0: unknown */
   double total_s, mos;                  /* NaN: unknown */
-  bool ended, complete, partial, lost, hung_up;
+  bool ended, complete, partial;
+  bool lost;    /* ended by sidetone.leg_lost */
+  bool hung_up; /* ended by call.hangup */
+  bool inbound_is_agent; /* whose track is whose: calls.party, or client_state.party */
 };
 
 /* The document with telnyx.webhookEvents and metadata.sidetone.media in it. New reference. */
@@ -52,8 +70,5 @@ json_t *fold(const struct facts *facts, const struct fold_options *options,
              struct fold_summary *summary);
 /* What replay prints: without _id, createdAt, updatedAt, metadata.sidetone.media. Changes `document`. */
 void fold_strip(json_t *document);
-
-/* JSON text of a document: numbers in the shortest form that reads back equal. malloc'ed. */
-char *document_text(const json_t *document, bool indented, size_t *bytes);
 
 #endif
