@@ -16,6 +16,7 @@ struct rewrite {
 };
 
 static bool append(struct rewrite *out, const char *bytes, size_t count) {
+  if (count == 0) return true;
   if (out->capacity - out->used < count) {
     size_t capacity = (out->used + count) * 2;
     char *grown = realloc(out->text, capacity);

@@ -17,6 +17,11 @@ static int64_t floor_div(int64_t value, int64_t by) {
   return value / by - (value % by < 0);
 }
 
+/* 0..by-1: what floor_div() leaves. */
+static int64_t floor_rest(int64_t value, int64_t by) {
+  return (value % by + by) % by;
+}
+
 static int64_t days_from_date(int64_t year, int64_t month, int64_t day) {
   if (month <= 2) year--;
   int64_t era = floor_div(year, 400), of_era = year - era * 400;
@@ -94,7 +99,7 @@ bool timestamp_parse(const char *text, int64_t *epoch_us) {
 }
 
 static void format(int64_t epoch_s, int fraction_digits, int fraction_value, char *out) {
-  int64_t days = floor_div(epoch_s, 86400), second = epoch_s - days * 86400;
+  int64_t days = floor_div(epoch_s, 86400), second = floor_rest(epoch_s, 86400);
   int64_t shifted = days + DAYS_TO_EPOCH;
   int64_t era = floor_div(shifted, DAYS_PER_400_YEARS), of_era = shifted - era * DAYS_PER_400_YEARS;
   /* The last day of 4, 100 and 400 years would count as a year of its own; take it out first. */
@@ -112,11 +117,9 @@ static void format(int64_t epoch_s, int fraction_digits, int fraction_value, cha
 }
 
 void timestamp_format_ms(int64_t epoch_ms, char *out) {
-  int64_t s = floor_div(epoch_ms, 1000);
-  format(s, 3, (int)(epoch_ms - s * 1000), out);
+  format(floor_div(epoch_ms, 1000), 3, (int)floor_rest(epoch_ms, 1000), out);
 }
 
 void timestamp_format_us(int64_t epoch_us, char *out) {
-  int64_t s = floor_div(epoch_us, 1000000);
-  format(s, 6, (int)(epoch_us - s * 1000000), out);
+  format(floor_div(epoch_us, 1000000), 6, (int)floor_rest(epoch_us, 1000000), out);
 }

@@ -74,7 +74,7 @@ static bool quoted(const char **at, const char *end, char *out, size_t room) {
 
 /* "call.refer.started" then ".completed"; "conference.speak.started/ended". */
 static void expand(const char *name, char *last, size_t room, void (*each)(const char *type)) {
-  char type[128];
+  char type[256];
   const char *slash = strchr(name, '/');
   if (name[0] == '.') {
     snprintf(type, sizeof type, "%.*s%s", (int)(strrchr(last, '.') - last), last, name);
