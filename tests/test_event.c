@@ -72,20 +72,24 @@ static bool quoted(const char **at, const char *end, char *out, size_t room) {
   return true;
 }
 
-/* "call.refer.started" then ".completed"; "conference.speak.started/ended". */
-static void expand(const char *name, char *last, size_t room, void (*each)(const char *type)) {
-  char type[256];
+enum { NAME_BYTES = 128 };
+
+/* The first `head` characters of `last` followed by `tail`, into `last`. */
+static void replace_tail(char last[NAME_BYTES], size_t head, const char *tail, size_t tail_bytes) {
+  assert_true(head + tail_bytes < NAME_BYTES);
+  memcpy(last + head, tail, tail_bytes);
+  last[head + tail_bytes] = '\0';
+}
+
+/* "call.refer.started" then ".completed"; "conference.speak.started/ended". `last` is the name before. */
+static void expand(const char *name, char last[NAME_BYTES], void (*each)(const char *type)) {
   const char *slash = strchr(name, '/');
-  if (name[0] == '.') {
-    snprintf(type, sizeof type, "%.*s%s", (int)(strrchr(last, '.') - last), last, name);
-  } else {
-    snprintf(type, sizeof type, "%.*s", slash ? (int)(slash - name) : (int)strlen(name), name);
-  }
-  each(type);
-  snprintf(last, room, "%s", type);
+  size_t head = name[0] == '.' ? (size_t)(strrchr(last, '.') - last) : 0;
+  replace_tail(last, head, name, slash ? (size_t)(slash - name) : strlen(name));
+  each(last);
   if (!slash) return;
-  snprintf(type, sizeof type, "%.*s.%s", (int)(strrchr(last, '.') - last), last, slash + 1);
-  each(type);
+  replace_tail(last, (size_t)(strrchr(last, '.') - last) + 1, slash + 1, strlen(slash + 1));
+  each(last);
 }
 
 static size_t documented;
@@ -103,8 +107,8 @@ static void test_every_documented_event(void **unused) {
   documented = 0;
   for (const char *line = at; line < stop; line = strchr(line, '\n') + 1) {
     const char *cell = line + 2, *end = strncmp(line, "| `", 3) == 0 ? strchr(cell, '|') : NULL;
-    char name[128], last[128] = "";
-    while (end && quoted(&cell, end, name, sizeof name)) expand(name, last, sizeof last, must_have_row);
+    char name[NAME_BYTES], last[NAME_BYTES] = "";
+    while (end && quoted(&cell, end, name, sizeof name)) expand(name, last, must_have_row);
   }
   free(text);
   assert_int_equal(documented, 58);
