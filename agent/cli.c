@@ -1,0 +1,62 @@
+#include "agent/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "agent/log.h"
+
+static void say(const char *command, const char *format, va_list args) {
+  fprintf(stderr, "sidetone%s%s: ", command[0] != '\0' ? " " : "", command);
+  vfprintf(stderr, format, args);
+  fputc('\n', stderr);
+}
+
+int cli_usage(const char *command, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  say(command, format, args);
+  va_end(args);
+  fprintf(stderr, "try: sidetone%s%s --help\n", command[0] != '\0' ? " " : "", command);
+  return EXIT_USAGE;
+}
+
+int cli_failed(const char *command, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  say(command, format, args);
+  va_end(args);
+  return EXIT_FAILED;
+}
+
+void cli_begin(struct cli *cli, const char *command) {
+  *cli = (struct cli){.command = command};
+  cli->source.overrides = cli->override;
+}
+
+bool cli_option(struct cli *cli, int option, const char *value) {
+  if (option == 'c') {
+    cli->source.file = value;
+    return true;
+  }
+  if (option != 'o' || cli->source.override_count == OVERRIDES_MAX) return false;
+  cli->override[cli->source.override_count++] = value;
+  return true;
+}
+
+static void warn(void *arg, const char *text) {
+  fprintf(stderr, "sidetone %s: warning: %s\n", (const char *)arg, text);
+}
+
+int cli_config(struct cli *cli, struct config *config) {
+  char why[1024];
+  union {
+    const char *text;
+    void *arg;
+  } command = {.text = cli->command};
+  if (config_load(config, &cli->source, why, sizeof why, warn, command.arg) != 0) {
+    fprintf(stderr, "sidetone %s: %s\n", cli->command, why);
+    return EXIT_USAGE;
+  }
+  log_configure((enum log_level)config->log_level, (enum log_format)config->log_format, config->log_numbers);
+  return EXIT_DONE;
+}

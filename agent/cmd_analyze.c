@@ -1,0 +1,228 @@
+/* sidetone analyze: the same detector and rules on files, or the rules alone on labels. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cli.h"
+#include "agent/fold.h"
+#include "agent/labels.h"
+#include "agent/sound.h"
+#include "dsp/hearing.h"
+#include "dsp/speech.h"
+
+enum { OPT_FRAMES = 256, OPT_SEGMENTS, OPT_LABELS, OPT_DURATION };
+enum output { OUTPUT_JSON, OUTPUT_FRAMES, OUTPUT_SEGMENTS };
+/* Files have no time of day: 2026-01-01T00:00:00Z and their position (contract 1). */
+#define FILE_EPOCH_MS 1767225600000LL
+
+static const char *const track_names[] = {"inbound", "outbound"};
+
+struct arguments {
+  struct cli cli;
+  enum output output;
+  const char *labels;
+  int64_t duration_ms; /* -1: not given */
+};
+
+struct analysis {
+  struct speech *speech;
+  enum output output;
+  bool seen[2];
+  int64_t duration_ms;
+};
+
+struct listener {
+  struct analysis *analysis;
+  int track;
+};
+
+/* ---- what comes out -------------------------------------------------------------------------- */
+
+static void print_segment(void *arg, const struct speech_note *note) {
+  (void)arg;
+  if (note->kind != SPEECH_IPU) return;
+  printf("%s,%lld,%lld,speech\n", track_names[note->track], (long long)note->start_ms,
+         (long long)note->end_ms);
+}
+
+/* The file as a leg that was only heard: the fold names and rounds the figures as in a CallLog. */
+static int print_json(const struct analysis *a, const struct config *config) {
+  struct facts *facts = facts_new("file");
+  struct part *part = part_new();
+  if (facts == NULL || part == NULL) return cli_failed("analyze", "no memory");
+  snprintf(part->id, sizeof part->id, "analyze_1");
+  part->n = 1;
+  part->state = PART_CLOSED;
+  part->opened_ms = part->start_ms = part->first_frame_ms = FILE_EPOCH_MS;
+  part->closed_ms = part->last_frame_ms = FILE_EPOCH_MS + a->duration_ms;
+  part->speech = malloc(sizeof *part->speech);
+  if (part->speech == NULL) return cli_failed("analyze", "no memory");
+  speech_facts(a->speech, a->duration_ms, part->speech);
+  for (int i = 0; i < 2; i++) part->speech->present[i] = part->track[i].seen = a->seen[i];
+  facts_put_part(facts, part);
+  const struct fold_options options = {.agent_id = "analyze",
+                                       .version = SIDETONE_VERSION,
+                                       .inbound_is_agent = config->calls_party_inbound_is_agent};
+  struct fold_summary summary;
+  json_t *document = fold(facts, &options, &summary);
+  json_t *sidetone = json_object_get(json_object_get(document, "metadata"), "sidetone");
+  json_t *ai_speech = json_object_get(json_object_get(document, "aiAnalysis"), "speech");
+  json_t *out = json_pack("{s:{s:O*}, s:{}, s:{s:{s:O*}}}", "aiAnalysis", "speech", ai_speech, "quality",
+                          "metadata", "sidetone", "speech", json_object_get(sidetone, "speech"));
+  char *text = out != NULL ? document_text(out, true, NULL) : NULL;
+  if (text != NULL) puts(text);
+  json_decref(out);
+  json_decref(document);
+  facts_free(facts);
+  int status = text != NULL ? EXIT_DONE : cli_failed("analyze", "no memory");
+  free(text);
+  return status;
+}
+
+static int print(struct analysis *a, const struct config *config) {
+  if (a->output == OUTPUT_JSON) return print_json(a, config);
+  if (a->output == OUTPUT_SEGMENTS) {
+    struct speech_facts *facts = malloc(sizeof *facts);
+    if (facts == NULL) return cli_failed("analyze", "no memory");
+    speech_finish(a->speech, a->duration_ms, facts); /* tells the observer what was still open */
+    free(facts);
+  }
+  return EXIT_DONE;
+}
+
+/* ---- sound ----------------------------------------------------------------------------------- */
+
+static void on_decision(void *arg, int64_t from_ms, int64_t to_ms, bool speech, float score) {
+  struct listener *l = arg;
+  if (l->analysis->output == OUTPUT_FRAMES) {
+    for (int64_t ms = from_ms; ms < to_ms; ms += 10) {
+      printf("%s,%lld,%d,%.4f\n", track_names[l->track], (long long)ms, speech, (double)score);
+    }
+  }
+  int64_t end_ms = to_ms < l->analysis->duration_ms ? to_ms : l->analysis->duration_ms;
+  if (end_ms > from_ms) speech_feed(l->analysis->speech, l->track, from_ms, end_ms, speech);
+}
+
+static bool listen_to(struct analysis *a, int track, const int16_t *pcm, size_t samples) {
+  struct listener listener = {.analysis = a, .track = track};
+  struct hearing *hearing = hearing_create(on_decision, &listener);
+  if (hearing == NULL) return false;
+  static const int16_t silence[80];
+  hearing_pcm(hearing, 0, pcm, samples);
+  size_t rest = samples % 80;
+  if (rest > 0)
+    hearing_pcm(hearing, (int64_t)samples, silence, 80 - rest); /* every row of --frames has 10 ms */
+  hearing_flush(hearing);
+  hearing_free(hearing);
+  a->seen[track] = true;
+  return true;
+}
+
+static int analyze_sound(struct analysis *a, char **files, int count) {
+  struct sound sound[2] = {{0}, {0}};
+  char why[512];
+  int status = EXIT_DONE;
+  for (int i = 0; i < count && status == EXIT_DONE; i++) {
+    if (!sound_read(&sound[i], files[i], why, sizeof why)) {
+      status = cli_failed("analyze", "%s", why);
+    } else if (count == 2 && sound[i].channels != 1) {
+      status = cli_failed("analyze", "%s: two files are two mono files", files[i]);
+    }
+    if (sound[i].duration_ms > a->duration_ms) a->duration_ms = sound[i].duration_ms;
+  }
+  if (status == EXIT_DONE) {
+    bool two = count == 2 || sound[0].channels == 2;
+    const int16_t *second = count == 2 ? sound[1].pcm[0] : sound[0].pcm[1];
+    size_t second_samples = count == 2 ? sound[1].samples : sound[0].samples;
+    if (a->output == OUTPUT_FRAMES) puts("track,time_ms,speech,score");
+    if (!listen_to(a, 0, sound[0].pcm[0], sound[0].samples) ||
+        (two && !listen_to(a, 1, second, second_samples))) {
+      status = cli_failed("analyze", "no memory");
+    }
+  }
+  sound_free(&sound[0]);
+  sound_free(&sound[1]);
+  return status;
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+static int parse(struct arguments *a, int argc, char **argv) {
+  static const struct option options[] = {{"frames", no_argument, NULL, OPT_FRAMES},
+                                          {"segments", no_argument, NULL, OPT_SEGMENTS},
+                                          {"labels", required_argument, NULL, OPT_LABELS},
+                                          {"duration-ms", required_argument, NULL, OPT_DURATION},
+                                          {NULL, 0, NULL, 0}};
+  int option;
+  *a = (struct arguments){.duration_ms = -1};
+  cli_begin(&a->cli, "analyze");
+  while ((option = getopt_long(argc, argv, "c:o:", options, NULL)) != -1) {
+    char *end;
+    switch (option) {
+      case OPT_FRAMES:
+        a->output = OUTPUT_FRAMES;
+        break;
+      case OPT_SEGMENTS:
+        a->output = OUTPUT_SEGMENTS;
+        break;
+      case OPT_LABELS:
+        a->labels = optarg;
+        break;
+      case OPT_DURATION:
+        errno = 0;
+        a->duration_ms = strtoll(optarg, &end, 10);
+        if (errno != 0 || *end != '\0' || a->duration_ms < 1 || a->duration_ms > 7 * 86400000LL) {
+          return cli_usage("analyze", "--duration-ms %s: 1 to 604800000 is allowed", optarg);
+        }
+        break;
+      default:
+        if (!cli_option(&a->cli, option, optarg)) return cli_usage("analyze", "an option is not known");
+    }
+  }
+  int files = argc - optind;
+  if (a->labels != NULL) {
+    if (files > 0 || a->duration_ms < 0 || a->output == OUTPUT_FRAMES) {
+      return cli_usage("analyze", "--labels FILE.csv goes with --duration-ms N, and with no audio");
+    }
+  } else if (files < 1 || files > 2 || a->duration_ms >= 0) {
+    return cli_usage("analyze", "one stereo or mono file, or two mono files, are allowed");
+  }
+  return EXIT_DONE;
+}
+
+static int analyze(const struct arguments *args, const struct config *config, char **files, int count) {
+  struct analysis a = {.output = args->output, .duration_ms = args->duration_ms > 0 ? args->duration_ms : 0};
+  a.speech = malloc(speech_bytes());
+  if (a.speech == NULL) return cli_failed("analyze", "no memory");
+  speech_init(a.speech, &speech_defaults);
+  if (a.output == OUTPUT_SEGMENTS) {
+    puts("track,start_ms,end_ms,kind");
+    speech_set_observer(a.speech, print_segment, NULL);
+  }
+  int status;
+  char why[512];
+  if (args->labels == NULL) {
+    status = analyze_sound(&a, files, count);
+  } else if (labels_feed(args->labels, a.duration_ms, a.speech, why, sizeof why)) {
+    a.seen[0] = a.seen[1] = true;
+    status = EXIT_DONE;
+  } else {
+    status = cli_failed("analyze", "%s", why);
+  }
+  if (status == EXIT_DONE) status = print(&a, config);
+  free(a.speech);
+  return status;
+}
+
+int command_analyze(int argc, char **argv) {
+  struct arguments a;
+  struct config config;
+  if (parse(&a, argc, argv) != EXIT_DONE) return EXIT_USAGE;
+  int status = cli_config(&a.cli, &config);
+  if (status != EXIT_DONE) return status;
+  status = analyze(&a, &config, argv + optind, argc - optind);
+  config_free(&config);
+  return status;
+}

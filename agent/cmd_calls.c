@@ -1,0 +1,93 @@
+/* sidetone calls, options and check: looking, nothing else. */
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cli.h"
+#include "agent/fold.h"
+#include "store/store.h"
+#include "telnyx/json.h"
+#include "telnyx/timestamp.h"
+
+static int parse(struct cli *cli, const char *command, int argc, char **argv) {
+  int option;
+  cli_begin(cli, command);
+  while ((option = getopt(argc, argv, "c:o:")) != -1) {
+    if (!cli_option(cli, option, optarg))
+      return cli_usage(command, "-c FILE and -o section.key=value are allowed");
+  }
+  return EXIT_DONE;
+}
+
+static void print_row(void *arg, const struct store_call_row *row) {
+  (void)arg;
+  char when[TIMESTAMP_BYTES] = "";
+  if (row->initiated_at_ms > 0) timestamp_format_ms(row->initiated_at_ms, when);
+  printf("%s\t%s\t%s\t%s\t%s\t%s\t", row->call_log_id, row->status, row->direction, row->from, row->to, when);
+  if (!isnan(row->total_s)) printf("%.0f", row->total_s);
+  putchar('\t');
+  if (!isnan(row->mos)) printf("%.2f", row->mos);
+  putchar('\n');
+}
+
+static int show(struct store_reader *reader, const char *id) {
+  char *stored = store_reader_get(reader, id);
+  if (stored == NULL) return cli_failed("calls", "no call %s in the local store", id);
+  json_t *document = json_read(stored, strlen(stored), NULL, 0);
+  char *text = document != NULL ? document_text(document, true, NULL) : NULL;
+  if (text != NULL) puts(text);
+  free(text);
+  json_decref(document);
+  free(stored);
+  return text != NULL ? EXIT_DONE : cli_failed("calls", "%s: the stored text is damaged", id);
+}
+
+int command_calls(int argc, char **argv) {
+  struct cli cli;
+  struct config config;
+  if (parse(&cli, "calls", argc, argv) != EXIT_DONE) return EXIT_USAGE;
+  if (argc - optind > 1) return cli_usage("calls", "one CALLLOGID at most is allowed");
+  int status = cli_config(&cli, &config);
+  if (status != EXIT_DONE) return status;
+  char why[512];
+  struct store_reader *reader;
+  if (store_reader_open(&reader, config.store_dir, why, sizeof why) != 0) {
+    status = cli_failed("calls", "%s", why);
+  } else {
+    if (optind < argc) {
+      status = show(reader, argv[optind]);
+    } else {
+      puts("callLogId\tstatus\tdirection\tfrom\tto\tinitiatedAt\ttotal_s\tmos");
+      if (store_reader_list(reader, print_row, NULL) != 0)
+        status = cli_failed("calls", "%s: the store cannot be read", config.store_dir);
+    }
+    store_reader_close(reader);
+  }
+  config_free(&config);
+  return status;
+}
+
+int command_options(int argc, char **argv) {
+  (void)argv;
+  if (argc > 1) return cli_usage("options", "nothing else is allowed");
+  config_print_options(stdout);
+  return EXIT_DONE;
+}
+
+int command_check(int argc, char **argv) {
+  struct cli cli;
+  struct config config;
+  if (argc > 1 && strcmp(argv[1], "--connect") == 0) {
+    return cli_usage("check", "--connect: this version has no servers to connect to yet");
+  }
+  if (parse(&cli, "check", argc, argv) != EXIT_DONE) return EXIT_USAGE;
+  if (optind < argc)
+    return cli_usage("check", "%s: -c FILE and -o section.key=value are allowed", argv[optind]);
+  int status = cli_config(&cli, &config);
+  if (status != EXIT_DONE) return status;
+  puts("the configuration is good");
+  config_free(&config);
+  return EXIT_DONE;
+}

@@ -1,0 +1,225 @@
+/* Webhooks, facts and time; sockets are in engine_socket.c, single calls in engine_call.c. */
+#include "agent/engine.h"
+
+#include <inttypes.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/engine_internal.h"
+#include "agent/log.h"
+#include "telnyx/timestamp.h"
+
+struct engine *engine_create(const struct engine_options *options, const struct engine_effects *effects,
+                             struct metrics *metrics) {
+  struct engine *e = calloc(1, sizeof *e);
+  if (e == NULL) return NULL;
+  e->options = *options;
+  e->effects = *effects;
+  e->metrics = metrics;
+  e->next_part = options->first_part;
+  e->scratch = malloc(STREAM_PAYLOAD_MAX);
+  if (e->scratch == NULL) {
+    free(e);
+    return NULL;
+  }
+  return e;
+}
+
+void engine_free(struct engine *e) {
+  if (e == NULL) return;
+  struct socket *s, *next_socket;
+  HASH_ITER(hh, e->sockets, s, next_socket) socket_free(e, s);
+  struct call *c, *next_call;
+  HASH_ITER(hh, e->calls, c, next_call) call_free(e, c);
+  free(e->scratch);
+  free(e);
+}
+
+/* ---- facts ----------------------------------------------------------------------------------- */
+
+bool engine_event(struct engine *e, const struct moment *at, const struct event *event) {
+  if (event->call_control_id == NULL) {
+    e->metrics->legless_events++;
+    return true;
+  }
+  struct call *c = call_get(e, at, event->call_control_id, true);
+  if (c == NULL || !facts_add_event(c->facts, event)) return false;
+  c->dirty = true;
+  if (c->socket == NULL && !c->had_socket) c->quiet_since_us = at->mono_us;
+  call_settle(e, at, c);
+  if (e->options.verbose) {
+    log_event(LOG_INFO, c->summary.call_log_id, "webhook", LOG_TEXT("event", event->type),
+              LOG_TEXT("leg", c->facts->leg), LOG_TEXT("status", c->summary.status));
+  }
+  return true;
+}
+
+bool engine_knows(const struct engine *e, const char *leg) {
+  return call_find(e, leg) != NULL;
+}
+
+/* A part of ours that is open though this process has just begun: its socket died with the last one. */
+static bool cut_here(const struct engine *e, const struct part *part) {
+  size_t length = strlen(e->options.agent_id);
+  return part->state == PART_OPEN && strncmp(part->id, e->options.agent_id, length) == 0 &&
+         part->id[length] == '_';
+}
+
+void engine_facts(struct engine *e, const struct moment *at, const char *leg, json_t **elements,
+                  size_t element_count, struct part **parts, size_t part_count, bool restart) {
+  struct call *c = call_get(e, at, leg, false);
+  if (c == NULL) return;
+  for (size_t i = 0; i < element_count; i++) {
+    if (facts_add_element(c->facts, elements[i])) c->dirty = true;
+  }
+  for (size_t i = 0; i < part_count; i++) {
+    c->had_socket = true;
+    if (restart && cut_here(e, parts[i])) {
+      parts[i]->state = PART_CUT;
+      parts[i]->n++;
+      if (e->effects.put_part != NULL) e->effects.put_part(e->effects.arg, leg, parts[i]);
+    }
+    if (facts_put_part(c->facts, parts[i])) c->dirty = true;
+  }
+  bool counted = c->finished_counted;
+  c->finished_counted = true; /* an end that was stored before is no new end */
+  call_settle(e, at, c);
+  c->finished_counted = counted || c->summary.ended;
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+static int64_t newest_fact_ms(const struct facts *facts) {
+  int64_t newest = 0;
+  for (size_t i = 0; i < facts->part_count; i++) {
+    const struct part *p = facts->parts[i];
+    int64_t ms = p->last_frame_ms != 0 ? p->last_frame_ms : p->opened_ms;
+    if (ms > newest) newest = ms;
+  }
+  if (facts->part_count > 0) return newest;
+  size_t count = json_array_size(facts->webhooks);
+  const json_t *last = count > 0 ? json_array_get(facts->webhooks, count - 1) : NULL;
+  const char *text = json_string_value(json_object_get(json_object_get(last, "timestamp"), "$date"));
+  int64_t us;
+  return text != NULL && timestamp_parse(text, &us) ? us / 1000 : 0;
+}
+
+/* data-model.md 8.4: the leg is given up; a real hang-up later beats it in the fold. */
+static void give_up(struct engine *e, const struct moment *at, struct call *c) {
+  int64_t last_ms = newest_fact_ms(c->facts);
+  char when[TIMESTAMP_BYTES], text[512], id[33];
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  int length = snprintf(text, sizeof text, "%s|%" PRId64, c->facts->leg, last_ms);
+  SHA256((const unsigned char *)text, (size_t)(length < (int)sizeof text ? length : (int)sizeof text - 1),
+         digest);
+  for (size_t i = 0; i < 16; i++) snprintf(id + 2 * i, 3, "%02x", digest[i]);
+  timestamp_format_ms(last_ms, when);
+  struct event lost = {.kind = EVENT_SIDETONE_LEG_LOST,
+                       .row = event_row("sidetone.leg_lost"),
+                       .id = id,
+                       .type = "sidetone.leg_lost",
+                       .call_control_id = c->facts->leg,
+                       .has_occurred_at = true,
+                       .occurred_at_us = last_ms * 1000,
+                       .attempt = 1};
+  lost.payload = json_pack("{s:s}", "call_control_id", c->facts->leg);
+  json_t *element = facts_event_element(&lost);
+  if (element != NULL && facts_add_element(c->facts, element)) {
+    if (e->effects.put_event != NULL)
+      e->effects.put_event(e->effects.arg, c->facts->leg, id, at->wall_us / 1000, element);
+    c->dirty = true;
+  }
+  c->quiet_since_us = at->mono_us; /* a frame newer than this makes the leg alive again */
+  json_decref(element);
+  json_decref(lost.payload);
+}
+
+static void tick_socket(struct engine *e, const struct moment *at, struct socket *s) {
+  if (s->stream == NULL) return;
+  stream_tick(s->stream, at);
+  if (s->unpublished_us != 0) {
+    histogram_add(&e->metrics->frame_to_metric, (double)(at->mono_us - s->unpublished_us) * 1e-6);
+    s->unpublished_us = 0;
+  }
+  if (s->proof == PROOF_OWED && at->mono_us - s->opened_us >= TOKEN_WITHIN_US && !s->closing) {
+    socket_refuse(e, s, 1008, "no token in the connected frame");
+  }
+}
+
+static void tick_call(struct engine *e, const struct moment *at, struct call *c) {
+  if (c->socket != NULL) {
+    if (c->hangup_us != 0 && at->mono_us - c->hangup_us >= AFTER_HANGUP_US) {
+      struct socket *s = c->socket;
+      call_end_stream(e, at, c, PART_CLOSED);
+      socket_refuse(e, s, 1000, "the leg has ended");
+    } else if (stream_changed(c->socket->stream) && at->mono_us - c->part_stored_us >= PART_EVERY_US) {
+      call_store_part(e, at, c);
+    }
+  } else if (!c->summary.ended) {
+    int64_t limit = c->had_socket ? LOST_AFTER_US : UNHEARD_LOST_AFTER_US;
+    if (at->mono_us - c->quiet_since_us >= limit) give_up(e, at, c);
+  }
+  call_settle(e, at, c);
+}
+
+void engine_tick(struct engine *e, const struct moment *at) {
+  struct socket *s, *next_socket;
+  HASH_ITER(hh, e->sockets, s, next_socket) tick_socket(e, at, s);
+  struct call *c, *next_call;
+  uint64_t live = 0;
+  HASH_ITER(hh, e->calls, c, next_call) {
+    tick_call(e, at, c);
+    live += !c->summary.ended;
+    if (!e->options.keep_finished && c->summary.complete && c->socket == NULL && !c->dirty &&
+        at->mono_us - c->settled_us >= FORGET_AFTER_US) {
+      call_free(e, c);
+    }
+  }
+  e->metrics->calls_live = live;
+}
+
+void engine_shutdown(struct engine *e, const struct moment *at) {
+  struct call *c, *next;
+  HASH_ITER(hh, e->calls, c, next) {
+    if (c->socket != NULL) {
+      struct socket *s = c->socket;
+      call_end_stream(e, at, c, PART_CUT);
+      socket_refuse(e, s, 1001, "going away");
+    }
+    call_settle(e, at, c);
+  }
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+size_t engine_calls(const struct engine *e) {
+  return HASH_COUNT(e->calls);
+}
+
+bool engine_all_ended(const struct engine *e) {
+  for (const struct call *c = e->calls; c != NULL; c = c->hh.next) {
+    if (!c->summary.ended || c->socket != NULL || c->dirty) return false;
+  }
+  return true;
+}
+
+json_t *engine_document(struct engine *e, const char *call_log_id) {
+  struct call *c, *next;
+  HASH_ITER(hh, e->calls, c, next) {
+    if (strcmp(c->summary.call_log_id, call_log_id) == 0) return call_document(e, c);
+  }
+  return NULL;
+}
+
+void engine_each(struct engine *e,
+                 void (*call)(void *arg, const char *leg, const json_t *document,
+                              const struct fold_summary *summary),
+                 void *arg) {
+  struct call *c, *next;
+  HASH_ITER(hh, e->calls, c, next) {
+    json_t *document = call_document(e, c);
+    if (document != NULL) call(arg, c->facts->leg, document, &c->summary);
+    json_decref(document);
+  }
+}

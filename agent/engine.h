@@ -1,0 +1,91 @@
+/* All calls of one loop, as a fold: webhooks, socket events and time go in with their moment; what the
+ * world should do comes out as effects. The same code serves `serve`, `replay` and the tests, so it has
+ * no socket, no file, no clock and no thread of its own.
+ *
+ * A call is one leg, named by its call_control_id. Its facts (webhooks and media parts) stay in memory
+ * while it is up here; its CallLog is always the fold of them (agent/fold.h). */
+#ifndef AGENT_ENGINE_H
+#define AGENT_ENGINE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/fold.h"
+#include "agent/metrics.h"
+#include "agent/server.h"
+#include "telnyx/event.h"
+
+struct engine;
+
+struct engine_calllog { /* one settle */
+  const char *leg;
+  uint64_t revision;
+  const struct fold_summary *summary;
+  const json_t *document;
+};
+
+struct engine_effects {
+  /* Facts and documents for the store. Every pointer is the engine's, for the call only. */
+  void (*put_event)(void *arg, const char *leg, const char *id, int64_t at_ms, const json_t *element);
+  void (*put_part)(void *arg, const char *leg, const struct part *part);
+  void (*put_calllog)(void *arg, const struct engine_calllog *calllog);
+  /* The engine has begun a call without knowing what is stored of it: answer with engine_facts(). */
+  void (*load_leg)(void *arg, const char *leg);
+  void (*close_socket)(void *arg, conn_id socket, int code, const char *reason);
+  void *arg;
+};
+
+struct engine_options {
+  struct fold_options fold;
+  const char *agent_id;     /* names our parts */
+  uint64_t first_part;      /* k of our first part: never used before by this agent.id */
+  const char *stream_token; /* "" when none */
+  bool keep_finished;       /* replay: calls stay in memory after their end */
+  bool verbose;             /* log lines (serve); replay says only what goes wrong */
+};
+
+/* NULL when there is no memory. Options are copied, `metrics` and texts must outlive the engine. */
+struct engine *engine_create(const struct engine_options *options, const struct engine_effects *effects,
+                             struct metrics *metrics);
+void engine_free(struct engine *e);
+
+/* A verified webhook that is on disk already (or needs no disk). False: the event was known. */
+bool engine_event(struct engine *e, const struct moment *at, const struct event *event);
+bool engine_knows(const struct engine *e, const char *leg);
+/* Facts from the store: elements of telnyx.webhookEvents and parts. `restart`: found at our own start,
+ * so parts of ours that are open there were cut by a crash. Takes the parts over. */
+void engine_facts(struct engine *e, const struct moment *at, const char *leg, json_t **elements,
+                  size_t element_count, struct part **parts, size_t part_count, bool restart);
+
+/* How a socket proved who it is when it was opened. */
+enum socket_proof {
+  PROOF_DONE,    /* token in header or path, or none needed */
+  PROOF_DERIVED, /* a derived key that `start` must match */
+  PROOF_OWED     /* nothing yet: the `connected` frame has 5 s to bring the token */
+};
+void engine_socket_opened(struct engine *e, conn_id socket, const struct moment *at, enum socket_proof proof,
+                          const char *key);
+void engine_socket_message(struct engine *e, conn_id socket, const struct moment *at, bool text, bool utf8,
+                           const char *data, size_t bytes);
+void engine_socket_closed(struct engine *e, conn_id socket, const struct moment *at, int code);
+
+/* At least once a second. */
+void engine_tick(struct engine *e, const struct moment *at);
+/* Everything still open is stored as it stands (SIGTERM): sockets cut, calls partial. */
+void engine_shutdown(struct engine *e, const struct moment *at);
+
+size_t engine_calls(const struct engine *e);
+bool engine_all_ended(const struct engine *e);
+/* The CallLog so far, new reference, NULL when not in memory. By callLogId. */
+json_t *engine_document(struct engine *e, const char *call_log_id);
+/* Every call in memory, in no order. */
+void engine_each(struct engine *e,
+                 void (*call)(void *arg, const char *leg, const json_t *document,
+                              const struct fold_summary *summary),
+                 void *arg);
+/* The live calls as /api/v1/calls shows them (contract 5's names). New reference. */
+json_t *engine_live(struct engine *e, const struct moment *at);
+
+#endif

@@ -1,0 +1,90 @@
+/* One call: its facts, its document, its stream's part. */
+#include <string.h>
+
+#include "agent/engine_internal.h"
+#include "agent/log.h"
+
+struct call *call_find(const struct engine *e, const char *leg) {
+  struct call *c;
+  HASH_FIND_STR(e->calls, leg, c);
+  return c;
+}
+
+struct call *call_get(struct engine *e, const struct moment *at, const char *leg, bool load) {
+  struct call *c = call_find(e, leg);
+  if (c != NULL) return c;
+  c = calloc(1, sizeof *c);
+  if (c == NULL) return NULL;
+  c->facts = facts_new(leg);
+  if (c->facts == NULL) {
+    free(c);
+    return NULL;
+  }
+  c->quiet_since_us = at->mono_us;
+  HASH_ADD_KEYPTR(hh, e->calls, c->facts->leg, strlen(c->facts->leg), c);
+  if (load && e->effects.load_leg != NULL) e->effects.load_leg(e->effects.arg, leg);
+  return c;
+}
+
+void call_free(struct engine *e, struct call *c) {
+  HASH_DEL(e->calls, c);
+  facts_free(c->facts);
+  free(c);
+}
+
+void call_store_part(struct engine *e, const struct moment *at, struct call *c) {
+  struct part *part = stream_part(c->socket->stream);
+  if (part == NULL) return;
+  if (e->effects.put_part != NULL) e->effects.put_part(e->effects.arg, c->facts->leg, part);
+  if (facts_put_part(c->facts, part)) c->dirty = true;
+  c->part_stored_us = at->mono_us;
+}
+
+static void count_finish(struct engine *e, struct call *c) {
+  if (!c->summary.ended || c->finished_counted) return;
+  c->finished_counted = true;
+  e->metrics->calls_finished[metrics_outcome(c->summary.status, c->summary.lost)]++;
+  if (e->options.verbose) {
+    log_event(LOG_INFO, c->summary.call_log_id, "call ended", LOG_TEXT("leg", c->facts->leg),
+              LOG_TEXT("status", c->summary.status), LOG_FLOAT("total_s", c->summary.total_s),
+              LOG_FLOAT("mos", c->summary.mos));
+  }
+}
+
+void call_settle(struct engine *e, const struct moment *at, struct call *c) {
+  if (!c->dirty) return;
+  json_t *document = fold(c->facts, &e->options.fold, &c->summary);
+  if (document == NULL) return;
+  c->dirty = false;
+  c->settled_us = at->mono_us;
+  if (e->effects.put_calllog != NULL) {
+    const struct engine_calllog calllog = {.leg = c->facts->leg,
+                                           .revision = facts_revision(c->facts),
+                                           .summary = &c->summary,
+                                           .document = document};
+    e->effects.put_calllog(e->effects.arg, &calllog);
+  }
+  json_decref(document);
+  if (c->summary.hung_up && c->hangup_us == 0) c->hangup_us = at->mono_us;
+  count_finish(e, c);
+}
+
+void call_end_stream(struct engine *e, const struct moment *at, struct call *c, enum part_state state) {
+  struct socket *s = c->socket;
+  if (s == NULL) return;
+  stream_end(s->stream, at, state);
+  call_store_part(e, at, c);
+  stream_free(s->stream);
+  s->stream = NULL;
+  s->call = NULL;
+  c->socket = NULL;
+  c->quiet_since_us = at->mono_us;
+  e->metrics->streams_open--;
+}
+
+json_t *call_document(struct engine *e, struct call *c) {
+  struct part *part =
+      c->socket != NULL && stream_changed(c->socket->stream) ? stream_part(c->socket->stream) : NULL;
+  if (part != NULL && facts_put_part(c->facts, part)) c->dirty = true;
+  return fold(c->facts, &e->options.fold, &c->summary);
+}

@@ -1,0 +1,77 @@
+/* The inside of the engine, shared by engine*.c only. */
+#ifndef AGENT_ENGINE_INTERNAL_H
+#define AGENT_ENGINE_INTERNAL_H
+
+#define uthash_fatal(msg) abort()
+#include <stdlib.h>
+#include <uthash.h>
+
+#include "agent/engine.h"
+#include "agent/stream.h"
+
+enum {
+  PART_EVERY_US = 4000000,    /* facts of a live part go to the store: at most 5 s behind (8.4) */
+  AFTER_HANGUP_US = 5000000,  /* what sockets still have then (contract 4) */
+  LOST_AFTER_US = 120000000,  /* without a hang-up, from the close of the last socket */
+  TOKEN_WITHIN_US = 5000000,  /* for the `connected` frame */
+  FORGET_AFTER_US = 10000000, /* a complete call leaves memory */
+};
+#define UNHEARD_LOST_AFTER_US \
+  (24LL * 3600 * 1000000) /* a leg that never had a socket, from its newest event */
+
+struct socket;
+
+struct call {
+  UT_hash_handle hh; /* by facts->leg */
+  struct facts *facts;
+  struct fold_summary summary;
+  struct socket *socket; /* the newest one of the leg, NULL: none open */
+  bool dirty;            /* facts are newer than the settled document */
+  bool had_socket;
+  bool finished_counted;
+  int64_t settled_us; /* monotonic, all of these */
+  int64_t part_stored_us;
+  int64_t quiet_since_us; /* the last socket closed, or the newest event came */
+  int64_t hangup_us;      /* 0: none seen */
+};
+
+struct socket {
+  UT_hash_handle hh; /* by id */
+  conn_id id;
+  enum socket_proof proof;
+  char *key; /* of PROOF_DERIVED */
+  int64_t opened_us;
+  bool closing;  /* refused or replaced: what still comes is ignored */
+  uint32_t said; /* kinds of fault that have had their log line, bit by kind */
+  struct call *call;
+  struct stream *stream;
+  int64_t unpublished_us; /* arrival of the first frame since the last tick; 0: none */
+};
+
+struct engine {
+  struct engine_options options;
+  struct engine_effects effects;
+  struct metrics *metrics;
+  struct call *calls;
+  struct socket *sockets;
+  uint64_t next_part;
+  uint8_t *scratch;
+};
+
+/* engine_call.c */
+struct call *call_find(const struct engine *e, const char *leg);
+/* Made when it is not there (`load`: ask the store for what it has). NULL: no memory. */
+struct call *call_get(struct engine *e, const struct moment *at, const char *leg, bool load);
+void call_free(struct engine *e, struct call *c);
+/* Takes the newest part of the call's stream into the facts and gives it to the store. */
+void call_store_part(struct engine *e, const struct moment *at, struct call *c);
+void call_settle(struct engine *e, const struct moment *at, struct call *c);
+/* Ends the stream of the call's socket; the socket itself is left. */
+void call_end_stream(struct engine *e, const struct moment *at, struct call *c, enum part_state state);
+json_t *call_document(struct engine *e, struct call *c);
+
+/* engine_socket.c */
+void socket_free(struct engine *e, struct socket *s);
+void socket_refuse(struct engine *e, struct socket *s, int code, const char *reason);
+
+#endif

@@ -1,0 +1,200 @@
+#include "agent/metrics.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+const double histogram_bounds[HISTOGRAM_BOUNDS] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
+                                                   0.025,  0.05,    0.1,    0.25,  0.5,    1.0,   2.5};
+
+void histogram_add(struct histogram *h, double seconds) {
+  int i = 0;
+  while (i < HISTOGRAM_BOUNDS && seconds > histogram_bounds[i]) i++;
+  h->bucket[i]++;
+  h->sum_seconds += seconds;
+}
+
+static const char *const media_results[] = {
+    [MEDIA_OK] = "ok",     [MEDIA_DUPLICATE] = "duplicate", [MEDIA_REORDERED] = "reordered",
+    [MEDIA_LATE] = "late", [MEDIA_IGNORED] = "ignored",     [MEDIA_BEFORE_START] = "before_start",
+};
+static const char *const webhook_results[] = {
+    [WEBHOOK_ACCEPTED] = "accepted",       [WEBHOOK_DUPLICATE] = "duplicate",
+    [WEBHOOK_UNSIGNED] = "unsigned",       [WEBHOOK_BAD_REQUEST] = "bad_request",
+    [WEBHOOK_TOO_LARGE] = "too_large",     [WEBHOOK_TIMEOUT] = "timeout",
+    [WEBHOOK_UNAVAILABLE] = "unavailable", [WEBHOOK_UNKNOWN_EVENT] = "unknown_event",
+};
+static const char *const media_faults[] = {
+    [FAULT_BINARY] = "binary",       [FAULT_NOT_UTF8] = "not_utf8",
+    [FAULT_OTHER_LEG] = "other_leg", [FAULT_UNKNOWN_EVENT] = "unknown_event",
+    [FAULT_CODEC] = "codec",
+};
+static const char *const outcomes[] = {
+    [OUTCOME_COMPLETED] = "completed", [OUTCOME_BUSY] = "busy",           [OUTCOME_NO_ANSWER] = "no-answer",
+    [OUTCOME_FAILED] = "failed",       [OUTCOME_CANCELLED] = "cancelled", [OUTCOME_REJECTED] = "rejected",
+    [OUTCOME_LOST] = "lost",
+};
+_Static_assert(sizeof media_results / sizeof *media_results == MEDIA_RESULTS, "a name for each result");
+_Static_assert(sizeof webhook_results / sizeof *webhook_results == WEBHOOK_RESULTS, "a name for each result");
+_Static_assert(sizeof media_faults / sizeof *media_faults == MEDIA_FAULTS, "a name for each fault");
+_Static_assert(sizeof outcomes / sizeof *outcomes == CALL_OUTCOMES, "a name for each outcome");
+
+enum call_outcome metrics_outcome(const char *status, int lost) {
+  if (lost) return OUTCOME_LOST;
+  for (int i = 0; i < CALL_OUTCOMES; i++) {
+    if (strcmp(status, outcomes[i]) == 0) return (enum call_outcome)i;
+  }
+  return OUTCOME_FAILED;
+}
+
+enum shape { GAUGE, COUNTER, SECONDS_GAUGE, SECONDS_COUNTER, FAMILY, HISTOGRAM };
+
+/* `label` and `names`: the family's label and its values, `count` of them, at consecutive counters. */
+static const struct row {
+  const char *name, *help;
+  enum shape shape;
+  size_t offset;
+  const char *label;
+  const char *const *names;
+  size_t count;
+} rows[] = {
+    {"sidetone_calls_live", "Calls that have not ended.", GAUGE, offsetof(struct metrics, calls_live), NULL,
+     NULL, 0},
+    {"sidetone_calls_finished_total", "Calls that have ended, by final status.", FAMILY,
+     offsetof(struct metrics, calls_finished), "outcome", outcomes, CALL_OUTCOMES},
+    {"sidetone_streams_open", "Media sockets that measure a leg.", GAUGE,
+     offsetof(struct metrics, streams_open), NULL, NULL, 0},
+    {"sidetone_media_frames_total", "Media frames, by what became of them.", FAMILY,
+     offsetof(struct metrics, media_frames), "result", media_results, MEDIA_RESULTS},
+    {"sidetone_media_frames_missing_total", "Frames of ended streams that never came.", COUNTER,
+     offsetof(struct metrics, media_frames_missing), NULL, NULL, 0},
+    {"sidetone_webhooks_total", "Webhook requests, by answer.", FAMILY, offsetof(struct metrics, webhooks),
+     "result", webhook_results, WEBHOOK_RESULTS},
+    {"sidetone_webhooks_legless_total", "Accepted events that belong to no leg.", COUNTER,
+     offsetof(struct metrics, legless_events), NULL, NULL, 0},
+    {"sidetone_webhook_ack_seconds", "From the last byte of a webhook to its answer.", HISTOGRAM,
+     offsetof(struct metrics, webhook_ack), NULL, NULL, 0},
+    {"sidetone_frame_to_metric_seconds", "From a frame's arrival to the figure that holds it.", HISTOGRAM,
+     offsetof(struct metrics, frame_to_metric), NULL, NULL, 0},
+    {"sidetone_loop_lag_seconds", "How late the loop's newest timer ran.", SECONDS_GAUGE,
+     offsetof(struct metrics, loop_lag_seconds), NULL, NULL, 0},
+    {"sidetone_store_commits_total", "Transactions of the local store.", COUNTER,
+     offsetof(struct metrics, store_commits), NULL, NULL, 0},
+    {"sidetone_store_quarantined_total", "Rows with a bad checksum.", COUNTER,
+     offsetof(struct metrics, store_quarantined), NULL, NULL, 0},
+};
+
+struct text {
+  char *data;
+  size_t used, size;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct text *t, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  int need = t->data != NULL ? vsnprintf(t->data + t->used, t->size - t->used, format, args) : -1;
+  va_end(args);
+  if (need < 0) return;
+  if ((size_t)need >= t->size - t->used) {
+    size_t size = t->size * 2 + (size_t)need;
+    char *grown = realloc(t->data, size);
+    if (grown == NULL) {
+      free(t->data);
+      t->data = NULL;
+      return;
+    }
+    t->data = grown;
+    t->size = size;
+    va_start(args, format);
+    vsnprintf(t->data + t->used, t->size - t->used, format, args);
+    va_end(args);
+  }
+  t->used += (size_t)need;
+}
+
+static void head(struct text *t, const char *name, const char *help, const char *type) {
+  add(t, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void add_histogram(struct text *t, const char *name, const struct histogram *h) {
+  uint64_t total = 0;
+  for (int i = 0; i < HISTOGRAM_BOUNDS; i++) {
+    total += h->bucket[i];
+    add(t, "%s_bucket{le=\"%g\"} %llu\n", name, histogram_bounds[i], (unsigned long long)total);
+  }
+  total += h->bucket[HISTOGRAM_BOUNDS];
+  add(t, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.9g\n%s_count %llu\n", name, (unsigned long long)total, name,
+      h->sum_seconds, name, (unsigned long long)total);
+}
+
+static void add_row(struct text *t, const struct row *r, const char *base) {
+  static const char *const types[] = {[GAUGE] = "gauge",         [COUNTER] = "counter",
+                                      [SECONDS_GAUGE] = "gauge", [SECONDS_COUNTER] = "counter",
+                                      [FAMILY] = "counter",      [HISTOGRAM] = "histogram"};
+  const uint64_t *counts = (const uint64_t *)(const void *)(base + r->offset);
+  head(t, r->name, r->help, types[r->shape]);
+  switch (r->shape) {
+    case GAUGE:
+    case COUNTER:
+      add(t, "%s %llu\n", r->name, (unsigned long long)*counts);
+      break;
+    case SECONDS_GAUGE:
+    case SECONDS_COUNTER:
+      add(t, "%s %.9g\n", r->name, *(const double *)(const void *)(base + r->offset));
+      break;
+    case FAMILY:
+      for (size_t i = 0; i < r->count; i++) {
+        add(t, "%s{%s=\"%s\"} %llu\n", r->name, r->label, r->names[i], (unsigned long long)counts[i]);
+      }
+      break;
+    case HISTOGRAM:
+      add_histogram(t, r->name, (const struct histogram *)(const void *)(base + r->offset));
+      break;
+  }
+}
+
+/* One family, two sources: the parser's refusals and ours. */
+static void add_parse_errors(struct text *t, const struct metrics *m) {
+  static const char name[] = "sidetone_media_parse_errors_total";
+  head(t, name, "Media messages that could not be used, by kind.", "counter");
+  for (int i = FRAME_FINE + 1; i < FRAME_FAULTS; i++) {
+    add(t, "%s{kind=\"%s\"} %llu\n", name, frame_fault_name((enum frame_fault)i),
+        (unsigned long long)m->frame_faults[i]);
+  }
+  for (int i = 0; i < MEDIA_FAULTS; i++) {
+    add(t, "%s{kind=\"%s\"} %llu\n", name, media_faults[i], (unsigned long long)m->media_faults[i]);
+  }
+}
+
+static void add_process(struct text *t) {
+  struct timespec cpu;
+  long pages = 0;
+  FILE *statm = fopen("/proc/self/statm", "r");
+  if (statm != NULL) {
+    if (fscanf(statm, "%*s %ld", &pages) != 1) pages = 0;
+    fclose(statm);
+  }
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+  head(t, "process_cpu_seconds_total", "CPU time used.", "counter");
+  add(t, "process_cpu_seconds_total %.3f\n", (double)cpu.tv_sec + (double)cpu.tv_nsec * 1e-9);
+  head(t, "process_resident_memory_bytes", "Resident memory.", "gauge");
+  add(t, "process_resident_memory_bytes %lld\n", (long long)pages * sysconf(_SC_PAGESIZE));
+}
+
+char *metrics_text(const struct metrics *m, size_t *bytes) {
+  struct text t = {.size = 8192};
+  t.data = malloc(t.size);
+  head(&t, "sidetone_build_info", "The version that runs.", "gauge");
+  add(&t, "sidetone_build_info{version=\"%s\"} 1\n", SIDETONE_VERSION);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) add_row(&t, &rows[i], (const char *)m);
+  add_parse_errors(&t, m);
+  head(&t, "sidetone_store_fsync_seconds", "Time of the store's commits.", "summary");
+  add(&t, "sidetone_store_fsync_seconds_sum %.9g\nsidetone_store_fsync_seconds_count %llu\n",
+      m->store_fsync_seconds_sum, (unsigned long long)m->store_fsync_count);
+  add_process(&t);
+  if (bytes != NULL) *bytes = t.used;
+  return t.data;
+}

@@ -1,0 +1,227 @@
+/* sidetone serve: starts, runs and stops the agent. */
+#include "agent/serve.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/log.h"
+
+enum { TICK_MS = 1000, STOP_WITHIN_MS = 4000 };
+
+struct moment serve_now(void) {
+  struct timespec mono, wall;
+  clock_gettime(CLOCK_MONOTONIC, &mono);
+  clock_gettime(CLOCK_REALTIME, &wall);
+  return (struct moment){.mono_us = mono.tv_sec * 1000000LL + mono.tv_nsec / 1000,
+                         .wall_us = wall.tv_sec * 1000000LL + wall.tv_nsec / 1000};
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+/* Everything is on disk, or the time is up. */
+static void finish(struct serve *s) {
+  uv_stop(&s->loop);
+}
+
+static void on_deadline(uv_timer_t *timer) {
+  struct serve *s = timer->data;
+  log_event(LOG_WARN, NULL, "stopped before everything was stored");
+  finish(s);
+}
+
+static void on_stop_signal(uv_signal_t *signal, int number) {
+  struct serve *s = signal->data;
+  if (s->draining) return;
+  struct moment at = serve_now();
+  s->draining = true;
+  log_event(LOG_INFO, NULL, "stopping", LOG_TEXT("signal", strsignal(number)),
+            LOG_INT("calls", engine_calls(s->engine)));
+  server_stop_listening(s->server);
+  engine_shutdown(s->engine, &at);
+  uv_timer_start(&s->deadline, on_deadline, STOP_WITHIN_MS, 0);
+  if (serve_store_idle(s)) finish(s);
+}
+
+/* ---- the loop's events ----------------------------------------------------------------------- */
+
+static void on_wake(uv_async_t *wake) {
+  struct serve *s = wake->data;
+  serve_store_answers(s);
+  if (s->draining && serve_store_idle(s)) finish(s);
+}
+
+static void wake_loop(void *arg) {
+  struct serve *s = arg;
+  uv_async_send(&s->wake);
+}
+
+static void on_tick(uv_timer_t *timer) {
+  struct serve *s = timer->data;
+  struct moment at = serve_now();
+  if (!s->draining) engine_tick(s->engine, &at);
+  serve_store_again(s);
+}
+
+/* What can change without dropping a call does; the rest is named. */
+static void on_hangup_signal(uv_signal_t *signal, int number) {
+  (void)number;
+  struct serve *s = signal->data;
+  struct config fresh;
+  struct signature_keys keys;
+  char why[1024];
+  if (config_load(&fresh, &s->cli->source, why, sizeof why, NULL, NULL) != 0 ||
+      signature_keys_parse(fresh.telnyx_public_key, &keys, why, sizeof why) != 0) {
+    log_event(LOG_ERROR, NULL, "configuration not reloaded", LOG_TEXT("why", why));
+    return;
+  }
+  s->keys = keys;
+  s->config.telnyx_signature_tolerance_s = fresh.telnyx_signature_tolerance_s;
+  log_configure((enum log_level)fresh.log_level, (enum log_format)fresh.log_format, fresh.log_numbers);
+  log_event(LOG_INFO, NULL, "configuration reloaded",
+            LOG_TEXT("took", "telnyx.public_key, telnyx.signature_tolerance_s, log.*"),
+            LOG_TEXT("after_restart_only", "everything else, certificates included"));
+  config_free(&fresh);
+}
+
+/* ---- the start ------------------------------------------------------------------------------- */
+
+static int open_store(struct serve *s) {
+  char why[512];
+  const struct store_options options = {.directory = s->config.store_dir, .wake = wake_loop, .wake_arg = s};
+  if (store_open(&s->store, &options, why, sizeof why) != 0) return cli_failed("serve", "%s", why);
+  snprintf(s->agent_id, sizeof s->agent_id, "%s", s->config.agent_id);
+  if (s->agent_id[0] == '\0' && store_get_value(s->store, "agent.id", s->agent_id, sizeof s->agent_id) != 0) {
+    s->agent_id[0] = '\0';
+  }
+  if (s->agent_id[0] == '\0') {
+    unsigned char random[6];
+    RAND_bytes(random, sizeof random);
+    for (size_t i = 0; i < sizeof random; i++) snprintf(s->agent_id + 2 * i, 3, "%02x", random[i]);
+    if (store_put_value(s->store, "agent.id", s->agent_id) != 0) {
+      return cli_failed("serve", "%s: the agent's id cannot be kept", s->config.store_dir);
+    }
+  }
+  return EXIT_DONE;
+}
+
+static int make_engine(struct serve *s) {
+  const struct engine_options options = {
+      .fold = {.agent_id = s->agent_id,
+               .version = SIDETONE_VERSION,
+               .inbound_is_agent = s->config.calls_party_inbound_is_agent,
+               .plc = s->config.quality_plc,
+               .asr_stream = s->config.quality_consumer_asr_stream},
+      .agent_id = s->agent_id,
+      .first_part = (uint64_t)(serve_now().wall_us / 1000), /* later than any part of a former run */
+      .stream_token = s->config.telnyx_stream_token,
+      .verbose = true,
+  };
+  struct engine_effects effects = serve_store_effects(s);
+  s->engine = engine_create(&options, &effects, &s->metrics);
+  return s->engine != NULL ? EXIT_DONE : cli_failed("serve", "no memory");
+}
+
+static int open_listeners(struct serve *s) {
+  static const struct server_limits limits = {
+      .head_max_bytes = 16 * 1024, .body_max_bytes = 1024 * 1024, .request_max_ms = 10000};
+  char why[512], public_bound[128], admin_bound[128];
+  bool tls = s->config.listen_tls_certificate[0] != '\0';
+  const struct server_listener public_listener = {
+      .name = "public",
+      .address = s->config.listen_public,
+      .certificate = tls ? s->config.listen_tls_certificate : NULL,
+      .private_key = tls ? s->config.listen_tls_private_key : NULL,
+      .message_max_bytes = 2 * 1024 * 1024,
+      .handlers = serve_webhook_and_media(s)};
+  const struct server_listener admin_listener = {
+      .name = "admin", .address = s->config.listen_admin, .handlers = serve_admin(s)};
+  if (server_create(&s->server, &s->loop, &limits, why, sizeof why) != 0 ||
+      server_listen(s->server, &public_listener, public_bound, sizeof public_bound, why, sizeof why) != 0 ||
+      server_listen(s->server, &admin_listener, admin_bound, sizeof admin_bound, why, sizeof why) != 0) {
+    return cli_failed("serve", "%s", why);
+  }
+  if (s->keys.count == 0) {
+    log_event(LOG_WARN, NULL,
+              s->config.telnyx_insecure ? "INSECURE: unsigned webhooks are taken"
+                                        : "no telnyx.public_key: webhooks get 401");
+  }
+  if (s->config.telnyx_insecure)
+    log_event(LOG_WARN, NULL, "INSECURE: media is taken without a token, from anywhere");
+  fprintf(stderr, "ready public=%s admin=%s\n", public_bound, admin_bound);
+  return EXIT_DONE;
+}
+
+static void start_timers(struct serve *s) {
+  uv_timer_init(&s->loop, &s->tick);
+  uv_timer_init(&s->loop, &s->deadline);
+  uv_signal_init(&s->loop, &s->term);
+  uv_signal_init(&s->loop, &s->interrupt);
+  uv_signal_init(&s->loop, &s->hangup);
+  s->tick.data = s->deadline.data = s->term.data = s->interrupt.data = s->hangup.data = s;
+  uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
+  uv_signal_start(&s->term, on_stop_signal, SIGTERM);
+  uv_signal_start(&s->interrupt, on_stop_signal, SIGINT);
+  uv_signal_start(&s->hangup, on_hangup_signal, SIGHUP);
+}
+
+static void close_handle(uv_handle_t *handle, void *arg) {
+  (void)arg;
+  if (!uv_is_closing(handle)) uv_close(handle, NULL);
+}
+
+static void stop(struct serve *s) {
+  if (s->engine != NULL) engine_free(s->engine);
+  if (s->server != NULL) server_destroy(s->server);
+  if (s->store != NULL) store_close(s->store);
+  serve_store_forget(s);
+  uv_walk(&s->loop, close_handle, NULL);
+  uv_run(&s->loop, UV_RUN_DEFAULT);
+  uv_loop_close(&s->loop);
+}
+
+static int run(struct serve *s) {
+  char why[512];
+  if (signature_keys_parse(s->config.telnyx_public_key, &s->keys, why, sizeof why) != 0) {
+    fprintf(stderr, "sidetone serve: telnyx.public_key: %s\n", why);
+    return EXIT_USAGE;
+  }
+  uv_loop_init(&s->loop);
+  uv_async_init(&s->loop, &s->wake, on_wake);
+  s->wake.data = s;
+  start_timers(s);
+  int status = open_store(s);
+  if (status == EXIT_DONE) status = make_engine(s);
+  if (status == EXIT_DONE) {
+    serve_store_recover(s);
+    status = open_listeners(s);
+  }
+  if (status == EXIT_DONE) uv_run(&s->loop, UV_RUN_DEFAULT);
+  stop(s);
+  return status;
+}
+
+int command_serve(int argc, char **argv) {
+  struct cli cli;
+  int option;
+  cli_begin(&cli, "serve");
+  while ((option = getopt(argc, argv, "c:o:")) != -1) {
+    if (!cli_option(&cli, option, optarg))
+      return cli_usage("serve", "-c FILE and -o section.key=value are allowed");
+  }
+  if (optind < argc)
+    return cli_usage("serve", "%s: -c FILE and -o section.key=value are allowed", argv[optind]);
+  struct serve *s = calloc(1, sizeof *s);
+  if (s == NULL) return cli_failed("serve", "no memory");
+  s->cli = &cli;
+  int status = cli_config(&cli, &s->config);
+  if (status == EXIT_DONE) {
+    status = run(s);
+    config_free(&s->config);
+  }
+  free(s);
+  return status;
+}

@@ -1,0 +1,20 @@
+/* Audio files for `analyze`: whatever libsndfile reads at 8 to 48 kHz, as tracks of 8 kHz samples. */
+#ifndef AGENT_SOUND_H
+#define AGENT_SOUND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sound {
+  size_t channels; /* 1 or 2 */
+  size_t samples;  /* at 8 kHz, a channel */
+  int64_t duration_ms;
+  int16_t *pcm[2]; /* owned */
+};
+
+/* False with `why`: not an audio file, more than two channels, another rate. */
+bool sound_read(struct sound *out, const char *path, char *why, size_t why_bytes);
+void sound_free(struct sound *s);
+
+#endif

@@ -1,0 +1,461 @@
+#include "agent/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/hold.h"
+#include "dsp/assembler.h"
+#include "dsp/delivery.h"
+#include "dsp/hearing.h"
+#include "dsp/speech.h"
+#include "telnyx/base64.h"
+#include "telnyx/timestamp.h"
+
+enum {
+  /* A track that is this far behind the other is silent meanwhile: what the other said gets decided. */
+  TRACK_LAG_MS = 10000,
+  /* With one track decided, so many frames are waited for the other before both are placed. */
+  DECIDE_AT_LATEST = 2 * TIMEBASE_EVENTS,
+  /* Timestamps of two tracks that are further apart than their arrivals by this have no common zero. */
+  COMMON_ZERO_US = 2000000,
+  ERRORS_MAX = 100
+};
+
+struct stream_track {
+  struct stream *stream;
+  int index;
+  struct delivery *delivery;
+  struct hearing *hearing;
+  struct assembler assembler;
+  bool decided, placed; /* the time base; the origin */
+  bool begun;           /* delivery knows the format */
+  int64_t origin_us;    /* of the track's first frame, on the part's clock */
+  int64_t first_media_us;
+  int64_t fed_ms; /* speech rules know the track up to here */
+  int64_t end_us; /* end of its last frame, on the part's clock */
+};
+
+struct stream {
+  struct part meta; /* facts without the big ones; `n` of the last stream_part() */
+  struct metrics *metrics;
+  uint8_t *scratch;
+  const struct codec *codec; /* NULL: no start yet, or one that is not in the table */
+  bool started, changed;
+  struct hold hold;
+  struct timebase timebase;
+  struct stream_track track[TRACK_COUNT];
+  struct speech *speech;
+  bool heard;                /* a codec with a decoder has been in use */
+  int64_t origin_arrival_us; /* monotonic arrival of the part's first frame; -1: none */
+  uint64_t sequence_first, sequence_high, sequence_count;
+};
+
+/* ---- speech ---------------------------------------------------------------------------------- */
+
+static void feed(struct stream *s, int track, int64_t from_ms, int64_t to_ms, bool speech) {
+  struct stream_track *t = &s->track[track];
+  if (from_ms < t->fed_ms) from_ms = t->fed_ms;
+  if (to_ms <= from_ms) return;
+  speech_feed(s->speech, track, from_ms, to_ms, speech);
+  t->fed_ms = to_ms;
+}
+
+static void on_decision(void *arg, int64_t from_ms, int64_t to_ms, bool speech, float score) {
+  (void)score;
+  struct stream_track *t = arg;
+  struct stream *s = t->stream;
+  int64_t origin_ms = t->origin_us / 1000;
+  feed(s, t->index, origin_ms + from_ms, origin_ms + to_ms, speech);
+  const struct stream_track *other = &s->track[1 - t->index];
+  if (other->fed_ms < t->fed_ms - TRACK_LAG_MS) {
+    feed(s, 1 - t->index, other->fed_ms, t->fed_ms - TRACK_LAG_MS, false);
+  }
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static bool create_track(struct stream *s, int index) {
+  struct stream_track *t = &s->track[index];
+  t->stream = s;
+  t->index = index;
+  t->delivery = malloc(delivery_bytes());
+  t->hearing = hearing_create(on_decision, t);
+  if (t->delivery == NULL || t->hearing == NULL) return false;
+  delivery_init(t->delivery);
+  assembler_init(&t->assembler, hearing_pcm, t->hearing);
+  return true;
+}
+
+struct stream *stream_create(const char *part_id, const struct moment *at, uint8_t *scratch,
+                             struct metrics *metrics) {
+  struct stream *s = calloc(1, sizeof *s);
+  if (s == NULL) return NULL;
+  s->metrics = metrics;
+  s->scratch = scratch;
+  s->origin_arrival_us = -1;
+  strncpy(s->meta.id, part_id, sizeof s->meta.id - 1);
+  s->meta.opened_ms = at->wall_us / 1000;
+  s->meta.dtmf = json_array();
+  s->meta.errors = json_array();
+  s->speech = malloc(speech_bytes());
+  if (!create_track(s, TRACK_INBOUND) || !create_track(s, TRACK_OUTBOUND) || !hold_create(&s->hold) ||
+      s->speech == NULL || s->meta.dtmf == NULL || s->meta.errors == NULL) {
+    stream_free(s);
+    return NULL;
+  }
+  speech_init(s->speech, &speech_defaults);
+  return s;
+}
+
+void stream_free(struct stream *s) {
+  if (s == NULL) return;
+  for (int i = 0; i < TRACK_COUNT; i++) {
+    free(s->track[i].delivery);
+    hearing_free(s->track[i].hearing);
+  }
+  hold_free(&s->hold);
+  free(s->speech);
+  free(s->meta.client_state);
+  json_decref(s->meta.dtmf);
+  json_decref(s->meta.errors);
+  free(s);
+}
+
+/* ---- frames ---------------------------------------------------------------------------------- */
+
+static void count_frame(struct stream *s, enum delivery_verdict verdict) {
+  static const enum media_result result[] = {
+      [DELIVERY_OK] = MEDIA_OK,
+      [DELIVERY_DUPLICATE] = MEDIA_DUPLICATE,
+      [DELIVERY_REORDERED] = MEDIA_REORDERED,
+      [DELIVERY_LATE] = MEDIA_LATE,
+      [DELIVERY_OUTLIER] = MEDIA_IGNORED,
+  };
+  s->metrics->media_frames[result[verdict]]++;
+}
+
+static uint32_t frame_duration_us(const struct stream *s, int track, size_t bytes) {
+  uint32_t us = codec_duration_us(s->codec, bytes);
+  return us != 0 ? us : s->timebase.track[track].ptime_us;
+}
+
+/* A frame whose place can be told: the common end of the live way and of the held one. */
+static void run_frame(struct stream *s, const struct hold_frame *f, const uint8_t *payload) {
+  struct stream_track *t = &s->track[f->track];
+  struct timebase_place place;
+  timebase_place(&s->timebase, (enum track)f->track, &f->event, &place);
+  const struct delivery_input input = {
+      .number = place.number,
+      .media_us = place.media_us,
+      .arrival_us = f->arrival_us,
+      .read_ordinal = f->read_ordinal,
+      .duration_us = frame_duration_us(s, f->track, f->event.payload_bytes),
+      .self_delayed = f->self_delayed,
+  };
+  struct delivery_result result = delivery_frame(t->delivery, &input);
+  count_frame(s, result.verdict);
+  if (result.verdict != DELIVERY_OK && result.verdict != DELIVERY_REORDERED) return;
+  int64_t end_us = t->origin_us + result.place_us + input.duration_us;
+  if (end_us > t->end_us) t->end_us = end_us;
+  assembler_push(&t->assembler, result.place_us, f->arrival_us, payload, f->event.payload_bytes);
+}
+
+/* Where a track's first frame lies on the part's clock (speech-metrics.md 1): at its arrival, or by its
+ * timestamp against the other track's when both count in a known unit from the same zero. */
+static void place_origin(struct stream *s, int track, const struct hold_frame *first) {
+  struct stream_track *t = &s->track[track];
+  const struct stream_track *other = &s->track[1 - track];
+  if (t->placed) return;
+  struct timebase_place place;
+  timebase_place(&s->timebase, (enum track)track, &first->event, &place);
+  t->first_media_us = place.media_us;
+  t->origin_us = first->arrival_us - s->origin_arrival_us;
+  enum ts_unit unit = (enum ts_unit)s->timebase.track[track].ts_unit;
+  enum ts_unit other_unit = (enum ts_unit)s->timebase.track[1 - track].ts_unit;
+  if (other->placed && unit > TS_UNKNOWN && other_unit > TS_UNKNOWN) {
+    int64_t by_media = other->origin_us + t->first_media_us - other->first_media_us;
+    int64_t apart = by_media - t->origin_us;
+    if (apart > -COMMON_ZERO_US && apart < COMMON_ZERO_US) t->origin_us = by_media < 0 ? 0 : by_media;
+  }
+  t->placed = true;
+}
+
+static void decide(struct stream *s, int track) {
+  struct stream_track *t = &s->track[track];
+  if (t->decided || hold_count(&s->hold, track) == 0) return;
+  timebase_decide(&s->timebase, (enum track)track);
+  t->decided = true;
+  s->meta.track[track].chunk_scope = (uint8_t)s->timebase.track[track].chunk_scope;
+  s->meta.track[track].ts_unit = (uint8_t)s->timebase.track[track].ts_unit;
+  s->meta.track[track].ptime_us = s->timebase.track[track].ptime_us;
+  place_origin(s, track, hold_first(&s->hold, track));
+  delivery_begin(t->delivery, s->codec, s->timebase.track[track].ptime_us);
+  assembler_begin(&t->assembler, s->codec);
+  t->begun = true;
+}
+
+/* Runs what waits of the decided tracks, in order of arrival. */
+static void run_held(struct stream *s) {
+  struct hold_frame *f;
+  for (size_t i = 0; (f = hold_at(&s->hold, i)) != NULL; i++) {
+    if (f->done || !s->track[f->track].decided) continue;
+    run_frame(s, f, hold_payload(&s->hold, f));
+    f->done = true;
+  }
+  hold_compact(&s->hold);
+}
+
+static bool waits(const struct stream *s, int track) {
+  return !s->track[track].decided && hold_count(&s->hold, track) > 0;
+}
+
+/* The earlier track first, so that the later one can be placed against it. */
+static void decide_waiting(struct stream *s) {
+  const struct hold_frame *first = hold_at(&s->hold, 0);
+  if (first == NULL) return;
+  int earlier = first->track;
+  decide(s, earlier);
+  decide(s, 1 - earlier);
+  run_held(s);
+}
+
+static void decide_when_ready(struct stream *s) {
+  bool all = true;
+  for (int i = 0; i < TRACK_COUNT; i++) {
+    if (waits(s, i) && !timebase_ready(&s->timebase, (enum track)i)) all = false;
+    if (hold_count(&s->hold, i) >= DECIDE_AT_LATEST) {
+      all = true;
+      break;
+    }
+  }
+  if (all) decide_waiting(s);
+}
+
+static void observe_held(struct stream *s) {
+  struct hold_frame *f;
+  for (size_t i = 0; (f = hold_at(&s->hold, i)) != NULL; i++) {
+    timebase_observe(&s->timebase, (enum track)f->track, &f->event);
+  }
+}
+
+static void keep(struct stream *s, const struct hold_frame *f, const uint8_t *payload) {
+  while (!hold_put(&s->hold, f, payload)) {
+    if (s->started) {
+      decide_waiting(s); /* full: what is known by now must do */
+      if (s->track[f->track].decided) {
+        run_frame(s, f, payload);
+        return;
+      }
+    }
+    if (!hold_drop_oldest(&s->hold)) return;
+    s->meta.frames_before_start_dropped++;
+    s->metrics->media_frames[MEDIA_BEFORE_START]++;
+  }
+  if (s->started) {
+    timebase_observe(&s->timebase, (enum track)f->track, &f->event);
+    decide_when_ready(s);
+  } else {
+    uint64_t old = hold_drop_before(&s->hold, f->track, f->arrival_us - HOLD_US);
+    s->meta.frames_before_start_dropped += old;
+    s->metrics->media_frames[MEDIA_BEFORE_START] += old;
+  }
+}
+
+static void note_arrival(struct stream *s, const struct moment *at, const struct media_frame *m,
+                         size_t bytes) {
+  if (s->origin_arrival_us < 0) {
+    s->origin_arrival_us = at->mono_us;
+    s->meta.first_frame_ms = at->wall_us / 1000;
+  }
+  s->meta.last_frame_ms = at->wall_us / 1000;
+  s->meta.track[m->track].seen = true;
+  s->meta.track[m->track].payload_bytes += bytes;
+  s->changed = true;
+}
+
+enum frame_fault stream_media(struct stream *s, const struct moment *at, const struct media_frame *m) {
+  if (m->payload.bytes / 4 * 3 > STREAM_PAYLOAD_MAX + 2) return FRAME_TOO_LARGE;
+  ssize_t bytes = base64_decode(m->payload.data, m->payload.bytes, s->scratch, STREAM_PAYLOAD_MAX);
+  if (bytes < 0) return FRAME_BAD_BASE64;
+  if (bytes == 0) return FRAME_NO_PAYLOAD;
+  if (s->started && s->codec == NULL) {
+    s->meta.frames_ignored++;
+    s->metrics->media_frames[MEDIA_IGNORED]++;
+    return FRAME_FINE;
+  }
+  note_arrival(s, at, m, (size_t)bytes);
+  const struct hold_frame f = {
+      .track = m->track,
+      .event = {.has_chunk = m->has_chunk,
+                .has_timestamp = m->has_timestamp,
+                .chunk = m->chunk,
+                .timestamp = m->timestamp,
+                .payload_bytes = (uint32_t)bytes},
+      .arrival_us = at->mono_us,
+      .read_ordinal = at->read_ordinal,
+      .self_delayed = at->self_delayed,
+  };
+  if (s->track[m->track].decided) {
+    run_frame(s, &f, s->scratch);
+  } else {
+    keep(s, &f, s->scratch);
+  }
+  return FRAME_FINE;
+}
+
+/* ---- the other frames ------------------------------------------------------------------------ */
+
+static void copy_text(char *out, size_t bytes, const char *text) {
+  if (out[0] != '\0' || text == NULL) return;
+  strncpy(out, text, bytes - 1);
+}
+
+static void note_first_start(struct stream *s, const struct moment *at, const struct frame *f) {
+  struct part *p = &s->meta;
+  if (p->start_ms == 0) p->start_ms = at->wall_us / 1000;
+  copy_text(p->stream_id, sizeof p->stream_id, f->stream_id);
+  copy_text(p->call_control_id, sizeof p->call_control_id, f->call_control_id);
+  copy_text(p->call_session_id, sizeof p->call_session_id, f->call_session_id);
+  copy_text(p->call_leg_id, sizeof p->call_leg_id, f->call_leg_id);
+  copy_text(p->from, sizeof p->from, f->from);
+  copy_text(p->to, sizeof p->to, f->to);
+  if (p->client_state == NULL && f->client_state != NULL) p->client_state = strdup(f->client_state);
+}
+
+bool stream_start(struct stream *s, const struct moment *at, const struct frame *f) {
+  if (s->started) decide_waiting(s); /* what came before keeps its own format */
+  note_first_start(s, at, f);
+  const char *encoding = f->encoding != NULL ? f->encoding : "";
+  s->codec = codec_find(encoding, strlen(encoding), f->sample_rate_hz);
+  s->started = s->changed = true;
+  s->meta.formats++;
+  for (int i = 0; i < TRACK_COUNT; i++) {
+    s->track[i].decided = false;
+    memset(s->meta.track[i].encoding, 0, sizeof s->meta.track[i].encoding);
+    copy_text(s->meta.track[i].encoding, sizeof s->meta.track[i].encoding,
+              s->codec != NULL ? s->codec->encoding : encoding);
+    s->meta.track[i].sample_rate_hz = s->codec != NULL ? s->codec->sample_rate_hz : f->sample_rate_hz;
+  }
+  if (s->codec == NULL) {
+    s->meta.frames_ignored += hold_clear(&s->hold);
+    return false;
+  }
+  if (s->codec->decode != NULL) s->heard = true;
+  timebase_init(&s->timebase, s->codec);
+  observe_held(s);
+  decide_when_ready(s);
+  return true;
+}
+
+void stream_dtmf(struct stream *s, const struct moment *at, const struct frame *f) {
+  int64_t us;
+  if (f->digit == NULL || strlen(f->digit) != 1) return;
+  if (f->occurred_at == NULL || !timestamp_parse(f->occurred_at, &us)) us = at->wall_us;
+  json_array_append_new(s->meta.dtmf,
+                        json_pack("{s:s, s:I}", "digit", f->digit, "at_ms", (json_int_t)(us / 1000)));
+  s->changed = true;
+}
+
+void stream_error(struct stream *s, const struct moment *at, const struct frame *f) {
+  if (json_array_size(s->meta.errors) >= ERRORS_MAX) return;
+  json_array_append_new(s->meta.errors, json_pack("{s:I, s:s, s:s, s:I}", "code", (json_int_t)f->error_code,
+                                                  "title", f->error_title != NULL ? f->error_title : "",
+                                                  "detail", f->error_detail != NULL ? f->error_detail : "",
+                                                  "at_ms", (json_int_t)(at->wall_us / 1000)));
+  s->changed = true;
+}
+
+void stream_sequence(struct stream *s, uint64_t sequence) {
+  bool restart =
+      s->sequence_count > 0 && (sequence + 1000 < s->sequence_high || sequence > s->sequence_high + 3000);
+  if (s->sequence_count == 0 || restart) {
+    s->sequence_first = s->sequence_high = sequence;
+    s->sequence_count = 0;
+  }
+  s->sequence_count++;
+  if (sequence > s->sequence_high) s->sequence_high = sequence;
+  uint64_t expected = s->sequence_high - s->sequence_first + 1;
+  s->meta.messages_missing = expected > s->sequence_count ? expected - s->sequence_count : 0;
+}
+
+void stream_fault(struct stream *s) {
+  s->meta.parse_errors++;
+  s->changed = true;
+}
+
+void stream_tick(struct stream *s, const struct moment *at) {
+  for (int i = 0; i < TRACK_COUNT; i++) {
+    if (!s->track[i].begun) continue;
+    delivery_tick(s->track[i].delivery, at->mono_us);
+    assembler_tick(&s->track[i].assembler, at->mono_us);
+  }
+}
+
+void stream_end(struct stream *s, const struct moment *at, enum part_state state) {
+  if (s->started && s->codec != NULL) {
+    decide_waiting(s);
+  } else {
+    uint64_t dropped = hold_clear(&s->hold);
+    s->meta.frames_before_start_dropped += dropped;
+    s->metrics->media_frames[MEDIA_BEFORE_START] += dropped;
+  }
+  for (int i = 0; i < TRACK_COUNT; i++) {
+    if (!s->track[i].begun) continue;
+    assembler_flush(&s->track[i].assembler);
+    hearing_flush(s->track[i].hearing);
+  }
+  s->meta.state = state;
+  s->meta.closed_ms = at->wall_us / 1000;
+  s->changed = true;
+}
+
+/* ---- what was measured ----------------------------------------------------------------------- */
+
+static void part_copy_meta(struct part *p, const struct stream *s) {
+  struct delivery_facts *delivery[TRACK_COUNT] = {p->track[0].delivery, p->track[1].delivery};
+  struct speech_facts *speech = p->speech;
+  json_decref(p->dtmf);
+  json_decref(p->errors);
+  *p = s->meta;
+  for (int i = 0; i < TRACK_COUNT; i++) p->track[i].delivery = delivery[i];
+  p->speech = speech;
+  p->dtmf = json_copy(s->meta.dtmf);
+  p->errors = json_copy(s->meta.errors);
+  p->client_state = s->meta.client_state != NULL ? strdup(s->meta.client_state) : NULL;
+}
+
+struct part *stream_part(struct stream *s) {
+  struct part *p = part_new();
+  if (p == NULL) return NULL;
+  part_copy_meta(p, s);
+  p->n = ++s->meta.n;
+  int64_t end_us = 0;
+  for (int i = 0; i < TRACK_COUNT; i++) {
+    if (!s->track[i].begun) continue;
+    if (s->track[i].end_us > end_us) end_us = s->track[i].end_us;
+    p->track[i].delivery = malloc(sizeof *p->track[i].delivery);
+    if (p->track[i].delivery != NULL) delivery_facts(s->track[i].delivery, p->track[i].delivery);
+  }
+  if (s->heard && end_us > 0) {
+    p->speech = malloc(sizeof *p->speech);
+    if (p->speech != NULL) {
+      speech_facts(s->speech, end_us / 1000, p->speech);
+      /* The rules are told of silence on a track that never came, so that they need not wait for it. */
+      for (int i = 0; i < TRACK_COUNT; i++) p->speech->present[i] = s->meta.track[i].seen;
+    }
+  }
+  s->changed = false;
+  return p;
+}
+
+bool stream_changed(const struct stream *s) {
+  return s->changed;
+}
+
+int64_t stream_last_frame_ms(const struct stream *s) {
+  return s->meta.last_frame_ms;
+}
+
+int stream_speaking(const struct stream *s) {
+  return (hearing_instant(s->track[0].hearing) ? 1 : 0) | (hearing_instant(s->track[1].hearing) ? 2 : 0);
+}

@@ -1,0 +1,48 @@
+/* One media socket of a leg: holds frames until format and time base are known, then runs each through
+ * ledger and playout (dsp/delivery), order (dsp/assembler), detector (dsp/hearing) and conversation
+ * rules (dsp/speech). What it measured is a media part.
+ *
+ *   media text -> scan -> base64 -> hold -> timebase -> delivery -> assembler -> hearing -> speech
+ *
+ * Everything is allocated at creation; a media frame allocates nothing, locks nothing, logs nothing. */
+#ifndef AGENT_STREAM_H
+#define AGENT_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/metrics.h"
+#include "agent/part.h"
+#include "agent/server.h"
+#include "telnyx/frame.h"
+
+struct stream;
+
+enum { STREAM_PAYLOAD_MAX = 64 * 1024 };
+
+/* `scratch` has STREAM_PAYLOAD_MAX bytes, shared by all streams of a loop. NULL when there is no memory. */
+struct stream *stream_create(const char *part_id, const struct moment *at, uint8_t *scratch,
+                             struct metrics *metrics);
+void stream_free(struct stream *s);
+
+/* A `start`: the format of what follows. Its first call also runs what was held.
+ * False: the codec is not in the table; frames are then counted as ignored. */
+bool stream_start(struct stream *s, const struct moment *at, const struct frame *start);
+enum frame_fault stream_media(struct stream *s, const struct moment *at, const struct media_frame *m);
+void stream_dtmf(struct stream *s, const struct moment *at, const struct frame *dtmf);
+void stream_error(struct stream *s, const struct moment *at, const struct frame *error);
+/* Every message with a sequence number, in order of arrival. */
+void stream_sequence(struct stream *s, uint64_t sequence);
+void stream_fault(struct stream *s);
+void stream_tick(struct stream *s, const struct moment *at);
+/* No more frames: decides what waits. `state` PART_CLOSED or PART_CUT. */
+void stream_end(struct stream *s, const struct moment *at, enum part_state state);
+
+/* What was measured so far, as a new part with the next n; NULL when there is no memory. */
+struct part *stream_part(struct stream *s);
+bool stream_changed(const struct stream *s);          /* since the last stream_part() */
+int64_t stream_last_frame_ms(const struct stream *s); /* wall clock, 0: none */
+int stream_speaking(const struct stream *s);          /* bit 0 inbound, bit 1 outbound */
+
+#endif
