@@ -24,23 +24,23 @@ enum store_request_kind {
 
 struct store_request {
   enum store_request_kind kind;
-  uint64_t ticket;       /* the caller's: comes back in the answer; 0: no answer wanted */
-  const char *leg;       /* call_control_id; NULL: an event without a leg */
-  const char *id;        /* event: its id; part: its name; calllog: callLogId */
-  bool want_facts;       /* answer with everything stored of the leg (after this request) */
-  uint64_t n;            /* part: n; calllog: revision */
-  bool open;             /* part: socket still up; calllog: leg not complete */
-  int64_t at_ms;         /* event: received at; calllog: initiatedAt */
+  uint64_t ticket; /* the caller's: comes back in the answer; 0: no answer wanted */
+  const char *leg; /* call_control_id; NULL: an event without a leg */
+  const char *id;  /* event: its id; part: its name; calllog: callLogId */
+  bool want_facts; /* answer with everything stored of the leg (after this request) */
+  uint64_t n;      /* part: n; calllog: revision */
+  bool open;       /* part: socket still up; calllog: leg not complete */
+  int64_t at_ms;   /* event: received at; calllog: initiatedAt */
   const char *status, *direction, *from, *to; /* calllog: for the list */
-  double total_s, mos;   /* calllog: NaN when unknown */
-  const char *body;      /* JSON text; copied */
+  double total_s, mos;                        /* calllog: NaN when unknown */
+  const char *body;                           /* JSON text; copied */
   size_t body_bytes;
 };
 
 enum store_status {
   STORE_DONE,
-  STORE_DUPLICATE,
-  STORE_FAILED /* nothing of this request is on disk; `error` says why */
+  STORE_DUPLICATE, /* nothing written: an event that was there, an older part or CallLog than what is there */
+  STORE_FAILED     /* nothing of this request is on disk; `error` says why */
 };
 
 struct store_fact {
@@ -51,40 +51,45 @@ struct store_fact {
 };
 
 struct store_answer {
-  uint64_t ticket;
+  uint64_t ticket; /* of the request; answers come in the order of submission */
   enum store_status status;
   const char *error;
   size_t fact_count;
-  const struct store_fact *facts; /* valid during the callback */
+  const struct store_fact *facts; /* events in the order of arrival, then parts; valid during the callback */
 };
 
 struct store_options {
   const char *directory;   /* made when missing, mode 0700; locked: a second serve is refused */
-  size_t queue_max;        /* requests; 0: 65536 */
+  size_t queue_max;        /* requests not answered yet; 0: 65536. They hold 256 MiB at most */
   void (*wake)(void *arg); /* from the store's thread */
   void *wake_arg;
 };
 
 struct store_stats { /* a snapshot; safe from any thread */
   uint64_t commits, rows, duplicates, failures, quarantined;
-  double fsync_seconds_sum; uint64_t fsync_count; double fsync_seconds_last;
+  double fsync_seconds_sum;
+  uint64_t fsync_count;
+  double fsync_seconds_last;
   size_t queued;
-  bool writable;
-  char reason[256]; /* why not */
+  bool writable;              /* the last commit worked; while not, the store tries by itself every second */
+  char reason[256];           /* why not */
+  char quarantined_last[256]; /* the newest row that was moved to quarantine, for the log */
 };
 
 /* 0, or -1 with `why`: what is wrong with which file. */
 int store_open(struct store **out, const struct store_options *options, char *why, size_t why_bytes);
-/* 0, -EAGAIN when the queue is full. Thread: any. */
+/* 0, -EAGAIN when the queue is full, -ENOMEM. Thread: any. */
 int store_submit(struct store *s, const struct store_request *request);
 void store_collect(struct store *s, void (*answer)(void *arg, const struct store_answer *), void *arg);
 void store_stats(struct store *s, struct store_stats *out);
 /* Commits all that waits, stops the thread. Answers not collected are dropped. */
 void store_close(struct store *s);
 
-/* Before the loop runs: every leg that has an open part or whose CallLog is not complete. Blocking. */
+/* Before the loop runs: every leg that has an open part, whose CallLog is not complete, or whose CallLog
+ * lacks facts that are stored (its revision is less than events + sum of n). Blocking. 0, or -1. */
 int store_each_open_leg(struct store *s, void (*leg)(void *arg, const char *leg), void *arg);
-/* A small value that outlives the process (agent.id). Blocking; `out` is untouched when absent. */
+/* A small value that outlives the process (agent.id). Blocking. 0, -ENOENT when it is absent or its
+ * checksum is wrong (`out` is untouched then), -ENOSPC when it does not fit, -EIO. */
 int store_get_value(struct store *s, const char *key, char *out, size_t out_bytes);
 int store_put_value(struct store *s, const char *key, const char *value);
 
@@ -95,10 +100,13 @@ struct store_call_row {
   int64_t initiated_at_ms;
   double total_s, mos; /* NaN when unknown */
 };
+/* Works while serve runs, and when none does. 0, or -1 with `why`. */
 int store_reader_open(struct store_reader **out, const char *directory, char *why, size_t why_bytes);
-/* Newest first. */
-int store_reader_list(struct store_reader *r, void (*row)(void *arg, const struct store_call_row *), void *arg);
-/* The document's JSON text, malloc'ed, or NULL. */
+/* Newest first. Strings live during the callback, "" when unknown. Rows with a bad checksum are left out.
+ * 0, or -1. */
+int store_reader_list(struct store_reader *r, void (*row)(void *arg, const struct store_call_row *),
+                      void *arg);
+/* The document's JSON text, malloc'ed, or NULL: there is none, or its checksum is wrong. */
 char *store_reader_get(struct store_reader *r, const char *call_log_id);
 void store_reader_close(struct store_reader *r);
 

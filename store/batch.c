@@ -1,0 +1,207 @@
+#include "store/batch.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "store/facts.h"
+
+static const int64_t event_id_life_ms = 72LL * 3600 * 1000;
+static const int64_t forget_every_ms = 600000;
+
+static double now_seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int forget_old_ids(struct database *d, int64_t now_ms) {
+  if (now_ms < d->ids_forgotten_at_ms + forget_every_ms) return SQLITE_OK;
+  sqlite3_bind_int64(d->statements[SQL_FORGET_OLD_IDS], 1, now_ms - event_id_life_ms);
+  int rc = database_run(d, SQL_FORGET_OLD_IDS);
+  if (rc == SQLITE_OK) d->ids_forgotten_at_ms = now_ms;
+  return rc;
+}
+
+static size_t length_of(const char *text) {
+  return text == NULL ? 0 : strlen(text);
+}
+
+static int put_event(struct database *d, const struct store_request *r, struct work *w) {
+  sqlite3_stmt *ids = d->statements[SQL_PUT_EVENT_ID], *s = d->statements[SQL_PUT_EVENT];
+  bind_string(ids, 1, r->id);
+  sqlite3_bind_int64(ids, 2, r->at_ms);
+  int rc = database_run(d, SQL_PUT_EVENT_ID);
+  if (rc != SQLITE_OK) return rc;
+  if (sqlite3_changes(d->db) == 0) {
+    w->status = STORE_DUPLICATE;
+    return SQLITE_OK;
+  }
+  bind_string(s, 1, r->id);
+  bind_string(s, 2, r->leg);
+  sqlite3_bind_int64(s, 3, r->at_ms);
+  bind_bytes(s, 4, r->body, r->body_bytes);
+  sqlite3_bind_int64(s, 5,
+                     event_crc(r->id, length_of(r->id), r->leg == NULL ? "" : r->leg, length_of(r->leg),
+                               r->at_ms, r->body, r->body_bytes));
+  rc = database_run(d, SQL_PUT_EVENT);
+  return rc == SQLITE_OK ? forget_old_ids(d, r->at_ms) : rc;
+}
+
+static int put_part(struct database *d, const struct store_request *r, struct work *w) {
+  sqlite3_stmt *s = d->statements[SQL_PUT_PART];
+  bind_string(s, 1, r->leg);
+  bind_string(s, 2, r->id);
+  sqlite3_bind_int64(s, 3, (sqlite3_int64)r->n);
+  sqlite3_bind_int(s, 4, r->open);
+  bind_bytes(s, 5, r->body, r->body_bytes);
+  sqlite3_bind_int64(
+      s, 6,
+      part_crc(r->leg, length_of(r->leg), r->id, length_of(r->id), r->n, r->open, r->body, r->body_bytes));
+  int rc = database_run(d, SQL_PUT_PART);
+  if (rc == SQLITE_OK && sqlite3_changes(d->db) == 0) w->status = STORE_DUPLICATE;
+  return rc;
+}
+
+static int put_calllog(struct database *d, const struct store_request *r, struct work *w) {
+  sqlite3_stmt *s = d->statements[SQL_PUT_CALLLOG];
+  const struct store_call_row row = {.call_log_id = r->id,
+                                     .status = r->status,
+                                     .direction = r->direction,
+                                     .from = r->from,
+                                     .to = r->to,
+                                     .initiated_at_ms = r->at_ms,
+                                     .total_s = r->total_s,
+                                     .mos = r->mos};
+  bind_string(s, 1, r->leg);
+  bind_string(s, 2, r->id);
+  sqlite3_bind_int64(s, 3, r->at_ms);
+  bind_string(s, 4, r->status);
+  bind_string(s, 5, r->direction);
+  bind_string(s, 6, r->from);
+  bind_string(s, 7, r->to);
+  sqlite3_bind_double(s, 8, r->total_s); /* NaN becomes NULL */
+  sqlite3_bind_double(s, 9, r->mos);
+  sqlite3_bind_int64(s, 10, list_crc(&row));
+  sqlite3_bind_int64(s, 11, (sqlite3_int64)r->n);
+  sqlite3_bind_int(s, 12, r->open);
+  bind_bytes(s, 13, r->body, r->body_bytes);
+  sqlite3_bind_int64(s, 14, calllog_crc(r->leg, length_of(r->leg), r->n, r->open, r->body, r->body_bytes));
+  int rc = database_run(d, SQL_PUT_CALLLOG);
+  if (rc == SQLITE_OK && sqlite3_changes(d->db) == 0) w->status = STORE_DUPLICATE;
+  return rc;
+}
+
+static int put(struct database *d, struct work *w) {
+  if (w->request.body_bytes > (size_t)sqlite3_limit(d->db, SQLITE_LIMIT_LENGTH, -1)) return SQLITE_TOOBIG;
+  switch (w->request.kind) {
+    case STORE_PUT_EVENT:
+      return put_event(d, &w->request, w);
+    case STORE_PUT_PART:
+      return put_part(d, &w->request, w);
+    case STORE_PUT_CALLLOG:
+      return put_calllog(d, &w->request, w);
+    case STORE_LOAD_LEG:
+      return SQLITE_OK;
+  }
+  return SQLITE_MISUSE;
+}
+
+static void refuse(struct work *w, const char *reason) {
+  work_reset(w);
+  w->status = STORE_FAILED;
+  snprintf(w->error, sizeof w->error, "%s", reason);
+}
+
+/* One request under its savepoint. False when the whole transaction is gone. */
+static bool run_request(struct database *d, struct work *w, struct batch_result *out) {
+  uint64_t moved = 0;
+  bool wants_facts = w->request.want_facts || w->request.kind == STORE_LOAD_LEG;
+  work_reset(w);
+  int rc = database_run(d, SQL_SAVEPOINT);
+  if (rc == SQLITE_OK) rc = put(d, w);
+  if (rc == SQLITE_OK && wants_facts)
+    rc = facts_load(d, w->request.leg, w, &moved, out->quarantined_last, sizeof out->quarantined_last);
+  if (rc == SQLITE_OK) {
+    out->quarantined += moved;
+    database_run(d, SQL_RELEASE);
+    return true;
+  }
+  refuse(w, rc == SQLITE_NOMEM || rc == SQLITE_TOOBIG ? sqlite3_errstr(rc) : sqlite3_errmsg(d->db));
+  if (sqlite3_get_autocommit(d->db)) return false;
+  database_run(d, SQL_ROLLBACK_TO);
+  database_run(d, SQL_RELEASE);
+  return true;
+}
+
+/* The reason is that of the newest error of the connection. */
+static int give_up(struct database *d, struct batch_result *out) {
+  int rc = sqlite3_extended_errcode(d->db);
+  snprintf(out->reason, sizeof out->reason, "%s", sqlite3_errmsg(d->db));
+  if (!sqlite3_get_autocommit(d->db)) database_run(d, SQL_ROLLBACK);
+  return rc == SQLITE_OK ? SQLITE_ERROR : rc;
+}
+
+static int timed_commit(struct database *d, bool wrote, struct batch_result *out) {
+  double before = now_seconds();
+  int rc = database_run(d, SQL_COMMIT);
+  if (rc != SQLITE_OK || !wrote) return rc;
+  out->fsync_seconds_last = now_seconds() - before;
+  out->fsync_seconds_sum += out->fsync_seconds_last;
+  out->fsync_count++;
+  out->commits++;
+  return rc;
+}
+
+/* SQLITE_OK: every request has its answer, on disk. Else none has. */
+static int try_transaction(struct database *d, struct work *const *items, size_t count,
+                           struct batch_result *out) {
+  struct batch_result now = *out;
+  int before = sqlite3_total_changes(d->db);
+  now.written = now.failed = false;
+  if (database_run(d, SQL_BEGIN) != SQLITE_OK) return give_up(d, out);
+  for (size_t i = 0; i < count; i++) {
+    if (run_request(d, items[i], &now)) continue;
+    snprintf(out->reason, sizeof out->reason, "%s", items[i]->error);
+    return SQLITE_ABORT;
+  }
+  now.written = sqlite3_total_changes(d->db) != before;
+  if (timed_commit(d, now.written, &now) != SQLITE_OK) return give_up(d, out);
+  for (size_t i = 0; i < count; i++) {
+    now.duplicates += items[i]->status == STORE_DUPLICATE;
+    now.failures += items[i]->status == STORE_FAILED;
+    now.rows += items[i]->status == STORE_DONE && items[i]->request.kind != STORE_LOAD_LEG;
+  }
+  *out = now;
+  return SQLITE_OK;
+}
+
+void batch_commit(struct database *d, struct work *const *items, size_t count, struct batch_result *out) {
+  int rc = try_transaction(d, items, count, out);
+  if (rc == SQLITE_OK) return;
+  /* Somebody else's lock would make each wait again. */
+  if (count > 1 && (rc & 0xff) != SQLITE_BUSY) {
+    for (size_t i = 0; i < count; i++) batch_commit(d, &items[i], 1, out);
+    return;
+  }
+  out->failed = true;
+  out->written = false;
+  out->failures += count;
+  for (size_t i = 0; i < count; i++) refuse(items[i], out->reason);
+}
+
+bool batch_probe(struct database *d, struct batch_result *out) {
+  static const char key[] = "store.probe", value[] = "writable";
+  sqlite3_stmt *s = d->statements[SQL_PUT_VALUE];
+  bool done = database_run(d, SQL_BEGIN) == SQLITE_OK;
+  if (done) {
+    bind_string(s, 1, key);
+    bind_string(s, 2, value);
+    sqlite3_bind_int64(s, 3, value_crc(key, strlen(key), value, strlen(value)));
+    done = database_run(d, SQL_PUT_VALUE) == SQLITE_OK && timed_commit(d, true, out) == SQLITE_OK;
+  }
+  if (!done) give_up(d, out);
+  out->written = done;
+  out->failed = !done;
+  return done;
+}

@@ -1,0 +1,74 @@
+/* The SQLite file behind the store: opening, layout, statements, checksums of rows.
+ * Private to store/. Not for several threads at once: the owner locks. */
+#ifndef STORE_DATABASE_H
+#define STORE_DATABASE_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/store.h"
+
+enum { STORE_SCHEMA_VERSION = 1 };
+
+enum statement {
+  SQL_BEGIN,
+  SQL_COMMIT,
+  SQL_ROLLBACK,
+  SQL_SAVEPOINT,
+  SQL_RELEASE,
+  SQL_ROLLBACK_TO,
+  SQL_PUT_EVENT_ID,
+  SQL_PUT_EVENT,
+  SQL_PUT_PART,
+  SQL_PUT_CALLLOG,
+  SQL_EVENTS_OF_LEG,
+  SQL_PARTS_OF_LEG,
+  SQL_QUARANTINE_EVENT,
+  SQL_QUARANTINE_PART,
+  SQL_FORGET_EVENT_ID,
+  SQL_DROP_EVENT,
+  SQL_DROP_PART,
+  SQL_FORGET_OLD_IDS,
+  SQL_OPEN_LEGS,
+  SQL_GET_VALUE,
+  SQL_PUT_VALUE,
+  SQL_COUNT
+};
+
+struct database {
+  sqlite3 *db;
+  int lock_fd;
+  sqlite3_stmt *statements[SQL_COUNT];
+  int64_t ids_forgotten_at_ms; /* when event ids were last dropped for their age */
+};
+
+/* Makes the directory (0700) and the file (0600) when missing, takes the lock, checks the schema's
+ * version. 0, or -1 with `why`; then nothing is left open. */
+int database_open(struct database *d, const char *directory, char *why, size_t why_bytes);
+void database_close(struct database *d);
+
+/* The path of the file. False when it does not fit. */
+bool database_path(const char *directory, char *out, size_t out_bytes);
+
+/* Steps a statement without result and resets it. SQLITE_OK or the error's extended code. */
+int database_run(struct database *d, enum statement which);
+/* Text of `bytes` bytes; NULL binds NULL. Kept by reference until the statement is reset. */
+void bind_bytes(sqlite3_stmt *s, int index, const char *text, size_t bytes);
+void bind_string(sqlite3_stmt *s, int index, const char *text);
+/* A column's bytes: never NULL ("" then), not ended by NUL. */
+const char *column_bytes(sqlite3_stmt *s, int column, size_t *bytes);
+
+/* Checksums of rows: over every field, each with its length, so that no byte can move between fields. */
+uint32_t event_crc(const char *id, size_t id_bytes, const char *leg, size_t leg_bytes, int64_t at_ms,
+                   const char *body, size_t body_bytes);
+uint32_t part_crc(const char *leg, size_t leg_bytes, const char *id, size_t id_bytes, uint64_t n, bool open,
+                  const char *body, size_t body_bytes);
+/* A CallLog has two: the list can be read without its documents. */
+uint32_t calllog_crc(const char *leg, size_t leg_bytes, uint64_t revision, bool open, const char *body,
+                     size_t body_bytes);
+uint32_t list_crc(const struct store_call_row *row);
+uint32_t value_crc(const char *key, size_t key_bytes, const char *value, size_t value_bytes);
+
+#endif

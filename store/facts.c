@@ -1,0 +1,65 @@
+#include "store/facts.h"
+
+#include <stdio.h>
+
+enum { BAD_MAX = 64 }; /* rows moved at a time; what is left is moved at the next reading */
+
+struct bad_rows {
+  sqlite3_int64 rows[BAD_MAX];
+  size_t count;
+};
+
+/* Both queries give row, id, leg, number, body, crc; parts also `open`. */
+static int read_rows(struct database *d, bool parts, const char *leg, struct work *work,
+                     struct bad_rows *bad) {
+  sqlite3_stmt *s = d->statements[parts ? SQL_PARTS_OF_LEG : SQL_EVENTS_OF_LEG];
+  int rc;
+  bind_string(s, 1, leg);
+  while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
+    size_t id_bytes, leg_bytes, body_bytes;
+    const char *id = column_bytes(s, 1, &id_bytes), *own_leg = column_bytes(s, 2, &leg_bytes);
+    sqlite3_int64 number = sqlite3_column_int64(s, 3);
+    const char *body = column_bytes(s, 4, &body_bytes);
+    uint32_t crc = parts ? part_crc(own_leg, leg_bytes, id, id_bytes, (uint64_t)number,
+                                    sqlite3_column_int(s, 6) != 0, body, body_bytes)
+                         : event_crc(id, id_bytes, own_leg, leg_bytes, number, body, body_bytes);
+    if (crc != (uint64_t)sqlite3_column_int64(s, 5)) {
+      if (bad->count < BAD_MAX) bad->rows[bad->count++] = sqlite3_column_int64(s, 0);
+    } else if (!work_add_fact(work, parts, id, id_bytes, body, body_bytes)) {
+      rc = SQLITE_NOMEM;
+      break;
+    }
+  }
+  sqlite3_reset(s);
+  return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int run_for_row(struct database *d, enum statement which, sqlite3_int64 row) {
+  sqlite3_bind_int64(d->statements[which], 1, row);
+  return database_run(d, which);
+}
+
+/* An event's id is forgotten too: when Telnyx sends it again it is taken again. */
+static int move_row(struct database *d, bool part, sqlite3_int64 row) {
+  int rc = run_for_row(d, part ? SQL_QUARANTINE_PART : SQL_QUARANTINE_EVENT, row);
+  if (rc == SQLITE_OK && !part) rc = run_for_row(d, SQL_FORGET_EVENT_ID, row);
+  if (rc == SQLITE_OK) rc = run_for_row(d, part ? SQL_DROP_PART : SQL_DROP_EVENT, row);
+  return rc;
+}
+
+int facts_load(struct database *d, const char *leg, struct work *work, uint64_t *moved, char *last,
+               size_t last_bytes) {
+  if (leg == NULL) return SQLITE_OK;
+  for (int parts = 0; parts <= 1; parts++) {
+    struct bad_rows bad = {.count = 0};
+    int rc = read_rows(d, parts == 1, leg, work, &bad);
+    for (size_t i = 0; rc == SQLITE_OK && i < bad.count; i++) {
+      rc = move_row(d, parts == 1, bad.rows[i]);
+      snprintf(last, last_bytes, "%s row %lld of leg %.150s", parts == 1 ? "parts" : "events",
+               (long long)bad.rows[i], leg);
+    }
+    if (rc != SQLITE_OK) return rc;
+    *moved += bad.count;
+  }
+  return SQLITE_OK;
+}

@@ -1,0 +1,14 @@
+/* Reading a leg's facts, each checked by its checksum. Private to store/. */
+#ifndef STORE_FACTS_H
+#define STORE_FACTS_H
+
+#include "store/database.h"
+#include "store/work.h"
+
+/* Adds every event of the leg in the order of arrival, then every part, to the work. A bad row is moved
+ * to `quarantine` and not added; `*moved` counts them, `last` describes the newest.
+ * SQLITE_OK or an error. */
+int facts_load(struct database *d, const char *leg, struct work *work, uint64_t *moved, char *last,
+               size_t last_bytes);
+
+#endif
