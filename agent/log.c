@@ -196,7 +196,7 @@ size_t log_format_line(char out[LOG_LINE_MAX], bool json, int64_t wall_ms, enum 
   char at[64];
   time_text(wall_ms, at, sizeof at);
   if (json) put_string(&l, "{");
-  if (call != NULL) put_named_text(&l, "call", call);
+  if (call != NULL && *call != 0) put_named_text(&l, "call", call);
   put_named_text(&l, "ts", at);
   put_named_text(&l, "level", level_names[level]);
   put_named_text(&l, "msg", what);

@@ -36,7 +36,7 @@ void log_set_level(enum log_level level);
 /* Would a line of this level be written? Saves making its values. */
 bool log_enabled(enum log_level level);
 
-/* `call` NULL: not about a call. At most 16 fields. A line is cut at 8 KiB, between fields. */
+/* `call` NULL or "": not about a call. At most 16 fields. A line is cut at 8 KiB, between fields. */
 #define log_event(level, call, what, ...) \
   log_fields((level), (call), (what),     \
              (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.kind = LOG_FIELD_END}})

@@ -38,7 +38,7 @@ static void both_formats(void **state) {
       formatted(true, "v3:abc", "socket closed", fields),
       "{\"call\":\"v3:abc\",\"ts\":\"2026-01-01T00:00:00.123Z\",\"level\":\"warn\",\"msg\":\"socket "
       "closed\",\"reason\":\"by peer\",\"code\":-1005,\"held_ms\":0.1,\"empty\":\"\"}\n");
-  assert_string_equal(formatted(false, NULL, "up", FIELDS(LOG_FLOAT("x", 1.0 / 3))),
+  assert_string_equal(formatted(false, "", "up", FIELDS(LOG_FLOAT("x", 1.0 / 3))),
                       "ts=2026-01-01T00:00:00.123Z level=warn msg=up x=0.3333333333333333\n");
   assert_string_equal(formatted(true, NULL, "up", FIELDS(LOG_INT("n", INT64_MIN))),
                       "{\"ts\":\"2026-01-01T00:00:00.123Z\",\"level\":\"warn\",\"msg\":\"up\","
