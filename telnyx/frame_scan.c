@@ -37,7 +37,8 @@ static inline const char *read_plain(const char *at, const char *end, struct fra
   return stop + 1;
 }
 
-/* Digits, in quotes or not. No sign, fraction or exponent; nothing from 10^19 on. */
+/* Digits, in quotes or not; nothing from 10^19 on. A fraction or an exponent is left standing and refused by
+ * whoever needs a comma or an end there. */
 static inline const char *read_number(const char *at, const char *end, uint64_t *out) {
   enum { DIGITS_MAX = 19 };
   bool quoted = is(at, end, '"');
@@ -49,9 +50,9 @@ static inline const char *read_number(const char *at, const char *end, uint64_t 
   if (quoted) {
     if (!is(at, end, '"')) return NULL;
     at++;
-  } else if ((*start == '0' && at - start > 1) || is(at, end, '.') || is(at, end, 'e') || is(at, end, 'E')) {
-    return NULL;
-  }
+  } else if *start == '0' && at - start > 1) {
+      return NULL;
+    }
   *out = value;
   return at;
 }

@@ -143,6 +143,44 @@ static void test_scan_not_taken(void **unused) {
   assert_false(scan(MEDIA("}}\0"), sizeof(MEDIA("}}\0")) - 1));
 }
 
+/* Each byte at each place of a string longer than the eight bytes of a step. */
+static void test_scan_every_byte(void **unused) {
+  (void)unused;
+  for (int byte = 0; byte < 256; byte++) {
+    for (size_t place = 0; place < 11; place++) {
+      char text[] = MEDIA(",\"x\":\"0123456789a\"}}");
+      strchr(text, '0')[place] = (char)byte;
+      bool plain = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+      if (scan(text, sizeof text - 1) != plain) fail_msg("byte 0x%02x at %zu", (unsigned)byte, place);
+    }
+  }
+}
+
+/* The first and last of each range of RFC 3629, and their neighbours. */
+static void test_scan_utf8(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *bytes;
+    bool fine;
+  } rows[] = {
+      {"\xC2\x80", true},          {"\xC1\xBF", false},
+      {"\xDF\xBF", true},          {"\xC2\xC0", false},
+      {"\xE0\xA0\x80", true},      {"\xE0\x9F\xBF", false},
+      {"\xED\x9F\xBF", true},      {"\xED\xA0\x80", false},
+      {"\xEE\x80\x80", true},      {"\xEF\xBF\xBF", true},
+      {"\xEF\xBF", false},         {"\xEF\xBF\x7F", false},
+      {"\xF0\x90\x80\x80", true},  {"\xF0\x8F\xBF\xBF", false},
+      {"\xF4\x8F\xBF\xBF", true},  {"\xF4\x90\x80\x80", false},
+      {"\xF5\x80\x80\x80", false}, {"\xF0\x90\x80", false},
+      {"\xF0\x90\x80\xC0", false}, {"\xBF", false},
+  };
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    char text[200];
+    int bytes = snprintf(text, sizeof text, MEDIA(",\"x\":\"%s\"}}"), rows[i].bytes);
+    if (scan(text, (size_t)bytes) != rows[i].fine) fail_msg("row %zu", i);
+  }
+}
+
 static void test_scan_depth(void **unused) {
   (void)unused;
   for (int depth = 510; depth <= 511; depth++) {
@@ -526,7 +564,8 @@ static void test_print_time(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_scan_taken),      cmocka_unit_test(test_scan_not_taken),
-      cmocka_unit_test(test_scan_depth),      cmocka_unit_test(test_scan_like_parse),
+      cmocka_unit_test(test_scan_depth),      cmocka_unit_test(test_scan_every_byte),
+      cmocka_unit_test(test_scan_utf8),       cmocka_unit_test(test_scan_like_parse),
       cmocka_unit_test(test_parse_media),     cmocka_unit_test(test_faults),
       cmocka_unit_test(test_largest_payload), cmocka_unit_test(test_connected),
       cmocka_unit_test(test_start),           cmocka_unit_test(test_small_kinds),
