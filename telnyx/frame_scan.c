@@ -50,9 +50,9 @@ static inline const char *read_number(const char *at, const char *end, uint64_t 
   if (quoted) {
     if (!is(at, end, '"')) return NULL;
     at++;
-  } else if *start == '0' && at - start > 1) {
-      return NULL;
-    }
+  } else if (*start == '0' && at - start > 1) {
+    return NULL;
+  }
   *out = value;
   return at;
 }
