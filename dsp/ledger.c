@@ -67,9 +67,13 @@ enum ledger_held ledger_give_up(struct ledger *l, int64_t now_us, bool end) {
   return book_lone(l);
 }
 
-uint64_t ledger_hole(const struct ledger *l, uint64_t number) {
+bool ledger_is_next(const struct ledger *l, uint64_t number) {
   int64_t distance = ahead(without_jumps(l, number), l->highest);
-  return l->open && distance > 1 && distance <= LEDGER_LEAP_FRAMES ? (uint64_t)distance - 1 : 0;
+  return l->open && distance > 0 && distance <= LEDGER_LEAP_FRAMES;
+}
+
+uint64_t ledger_hole(const struct ledger *l, uint64_t number) {
+  return ledger_is_next(l, number) ? without_jumps(l, number) - l->highest - 1 : 0;
 }
 
 void ledger_numbering_jump(struct ledger *l, uint64_t number) {

@@ -77,6 +77,8 @@ void ledger_init(struct ledger *l);
 enum ledger_held ledger_settle(struct ledger *l, uint64_t number, int64_t arrival_us);
 /* The same without another frame, once LEDGER_WAIT_US have passed since it came or `end` is set. */
 enum ledger_held ledger_give_up(struct ledger *l, int64_t now_us, bool end);
+/* The number would be above all others of the segment, and not by a leap; false without an open one. */
+bool ledger_is_next(const struct ledger *l, uint64_t number);
 /* How many numbers lie between the highest and this one; 0 for the next, for a lower, or for a leap. */
 uint64_t ledger_hole(const struct ledger *l, uint64_t number);
 /* The numbers of ledger_hole() were never used: the numbering jumped. Call before ledger_pop(). */
