@@ -1,0 +1,248 @@
+#include "dsp/delivery_facts.h"
+
+#include <string.h>
+
+#define SUM(member_)                     FIELD(delivery_facts, member_, FIELD_U64, MERGE_SUM)
+#define SUM_EACH(member_, type_, count_) FIELD_ARRAY(delivery_facts, member_, type_, MERGE_SUM, count_)
+
+const struct field delivery_fields[] = {
+    SUM(expected_frames),
+    SUM(received_frames),
+    SUM(duplicate_frames),
+    SUM(reordered_frames),
+    FIELD(delivery_facts, max_reorder_frames, FIELD_U64, MERGE_MAX),
+    SUM(late_frames),
+    SUM(restarts),
+    SUM(outliers),
+    SUM(clock_jumps),
+    SUM(numbering_jumps),
+    SUM(big_gaps),
+    SUM(missing_unassigned),
+    SUM(sid_frames),
+    SUM(upstream_bad_frames),
+    SUM(upstream_bad_counted),
+    SUM(inserted_silence_frames),
+    SUM(self_delayed_frames),
+    SUM(media_pause_us),
+    SUM(outage_us),
+    SUM(expected_us),
+    SUM(sid_us),
+    FIELD(delivery_facts, origin_us, FIELD_I64, MERGE_FIRST),
+    FIELD(delivery_facts, end_us, FIELD_I64, MERGE_LAST),
+    FIELD(delivery_facts, ptime_us, FIELD_U64, MERGE_LAST),
+    FIELD(delivery_facts, chunk_scope, FIELD_U64, MERGE_LAST),
+    FIELD(delivery_facts, ts_unit, FIELD_U64, MERGE_LAST),
+    SUM(discarded_f60),
+    SUM(discarded_f120),
+    SUM(discarded_f200),
+    SUM(discarded_adaptive),
+    SUM(concealed_frames),
+    SUM(playout_count),
+    SUM(playout_sum_us),
+    SUM(recovery_count),
+    SUM(recovery_sum_us),
+    FIELD(delivery_facts, recovery_max_us, FIELD_U64, MERGE_MAX),
+    FIELD(delivery_facts, recovery_open, FIELD_U64, MERGE_LAST),
+    SUM_EACH(bad_frames, FIELD_U64, DELIVERY_CONSUMERS),
+    SUM_EACH(bad_runs, FIELD_U64, DELIVERY_CONSUMERS),
+    FIELD_ARRAY(delivery_facts, longest_run, FIELD_U64, MERGE_MAX, DELIVERY_CONSUMERS),
+    SUM_EACH(burst_count, FIELD_U64, DELIVERY_CONSUMERS),
+    SUM_EACH(burst_frames, FIELD_U64, DELIVERY_CONSUMERS),
+    SUM_EACH(burst_bad, FIELD_U64, DELIVERY_CONSUMERS),
+    SUM_EACH(gap_count, FIELD_U64, DELIVERY_CONSUMERS),
+    SUM_EACH(gap_frames, FIELD_U64, DELIVERY_CONSUMERS),
+    SUM_EACH(gap_bad, FIELD_U64, DELIVERY_CONSUMERS),
+    SUM_EACH(burst_us, FIELD_U64, DELIVERY_CONSUMERS),
+    SUM_EACH(gap_us, FIELD_U64, DELIVERY_CONSUMERS),
+    SUM(jitter_count),
+    FIELD(delivery_facts, jitter_last_ms, FIELD_F64, MERGE_LAST),
+    FIELD(delivery_facts, jitter_max_ms, FIELD_F64, MERGE_MAX),
+    FIELD(delivery_facts, jitter_sum_ms, FIELD_F64, MERGE_SUM),
+    FIELD(delivery_facts, ipdv_abs_sum_ms, FIELD_F64, MERGE_SUM),
+    SUM_EACH(pdv, FIELD_U64, PDV_BUCKETS),
+    FIELD(delivery_facts, pdv_max_us, FIELD_U64, MERGE_MAX),
+    SUM(stall_count),
+    FIELD(delivery_facts, stall_longest_us, FIELD_U64, MERGE_MAX),
+    SUM(stall_total_us),
+    SUM(reads),
+    SUM(reads_of_many),
+    SUM(read_frames),
+    FIELD(delivery_facts, skew_ppm_us, FIELD_F64, MERGE_SUM),
+    SUM(skew_us),
+    FIELD(delivery_facts, media_clock_suspect, FIELD_U64, MERGE_MAX),
+    SUM_EACH(r_sum, FIELD_F64, DELIVERY_MODELS),
+    SUM_EACH(r_us, FIELD_U64, DELIVERY_MODELS),
+    SUM_EACH(below_r70_us, FIELD_U64, DELIVERY_MODELS),
+    FIELD_ARRAY(delivery_facts, worst_r, FIELD_F64, MERGE_MIN, DELIVERY_MODELS),
+    FIELD_ARRAY(delivery_facts, worst_start_us, FIELD_I64, MERGE_FIRST, DELIVERY_MODELS),
+    SUM(clamped),
+    FIELD(delivery_facts, window_us, FIELD_U64, MERGE_MAX),
+    FIELD(delivery_facts, window_count, FIELD_U64, MERGE_LAST),
+};
+const size_t delivery_field_count = sizeof(delivery_fields) / sizeof(delivery_fields[0]);
+
+const struct field delivery_window_fields[] = {
+    FIELD(delivery_window, start_us, FIELD_I64, MERGE_FIRST),
+    FIELD(delivery_window, weight_us, FIELD_U64, MERGE_SUM),
+    FIELD(delivery_window, expected_frames, FIELD_U64, MERGE_SUM),
+    FIELD(delivery_window, missing_frames, FIELD_U64, MERGE_SUM),
+    FIELD(delivery_window, jitter_count, FIELD_U64, MERGE_SUM),
+    FIELD(delivery_window, jitter_sum_ms, FIELD_F64, MERGE_SUM),
+    FIELD_ARRAY(delivery_window, r, FIELD_F64, MERGE_LAST, DELIVERY_MODELS),
+};
+const size_t delivery_window_field_count = sizeof(delivery_window_fields) / sizeof(delivery_window_fields[0]);
+
+void delivery_facts_clear(struct delivery_facts *f) {
+  memset(f, 0, offsetof(struct delivery_facts, windows));
+}
+
+void delivery_facts_copy(struct delivery_facts *to, const struct delivery_facts *from) {
+  memcpy(to, from, offsetof(struct delivery_facts, windows));
+  memcpy(to->windows, from->windows, from->window_count * sizeof(from->windows[0]));
+}
+
+static void join_windows(struct delivery_window *into, const struct delivery_window *from) {
+  for (size_t i = 0; i < DELIVERY_MODELS; i++) {
+    if (from->r[i] == DELIVERY_R_ABSENT) continue;
+    if (into->r[i] == DELIVERY_R_ABSENT) {
+      into->r[i] = from->r[i];
+      continue;
+    }
+    double a = (double)into->weight_us, b = (double)from->weight_us;
+    if (a + b > 0) into->r[i] = (into->r[i] * a + from->r[i] * b) / (a + b);
+  }
+  into->weight_us += from->weight_us;
+  into->expected_frames += from->expected_frames;
+  into->missing_frames += from->missing_frames;
+  into->jitter_count += from->jitter_count;
+  into->jitter_sum_ms += from->jitter_sum_ms;
+}
+
+/* Doubles the windows' length and joins those that now begin in the same one. */
+static void coarsen(struct delivery_facts *f) {
+  size_t kept = 0;
+  f->window_us *= 2;
+  for (size_t i = 0; i < f->window_count; i++) {
+    struct delivery_window *last = kept > 0 ? &f->windows[kept - 1] : NULL;
+    int64_t length_us = (int64_t)f->window_us;
+    if (last != NULL && last->start_us / length_us == f->windows[i].start_us / length_us) {
+      join_windows(last, &f->windows[i]);
+    } else {
+      f->windows[kept++] = f->windows[i];
+    }
+  }
+  f->window_count = kept;
+}
+
+/* `window` begins at or after the last one, and in the same length. */
+static void append(struct delivery_facts *f, const struct delivery_window *window) {
+  int64_t length_us = (int64_t)f->window_us;
+  struct delivery_window *last = f->window_count > 0 ? &f->windows[f->window_count - 1] : NULL;
+  if (last != NULL && last->start_us / length_us == window->start_us / length_us) {
+    join_windows(last, window);
+    return;
+  }
+  f->windows[f->window_count++] = *window;
+  /* Windows far apart may not meet at the first doubling. */
+  while (f->window_count == DELIVERY_WINDOWS_MAX) coarsen(f);
+}
+
+static void keep_worst(struct delivery_facts *f, size_t model, double r, int64_t start_us) {
+  if (f->r_us[model] > 0 && r >= f->worst_r[model]) return;
+  f->worst_r[model] = r;
+  f->worst_start_us[model] = start_us;
+}
+
+void delivery_add_window(struct delivery_facts *f, const struct delivery_window *window, uint64_t length_us) {
+  for (size_t i = 0; i < DELIVERY_MODELS; i++) {
+    double r = window->r[i];
+    if (r == DELIVERY_R_ABSENT) continue;
+    keep_worst(f, i, r, window->start_us);
+    f->r_sum[i] += r * (double)window->weight_us;
+    f->r_us[i] += window->weight_us;
+    if (r < 70.0) f->below_r70_us[i] += window->weight_us;
+  }
+  if (f->window_us == 0) f->window_us = length_us;
+  append(f, window);
+}
+
+static void merge_u64(uint64_t *into, const uint64_t *from, enum field_merge merge) {
+  if (merge == MERGE_SUM) {
+    *into += *from;
+  } else if ((merge == MERGE_MAX && *from > *into) || (merge == MERGE_MIN && *from < *into) ||
+             merge == MERGE_LAST) {
+    *into = *from;
+  }
+}
+
+static void merge_i64(int64_t *into, const int64_t *from, enum field_merge merge) {
+  if (merge == MERGE_SUM) {
+    *into += *from;
+  } else if ((merge == MERGE_MAX && *from > *into) || (merge == MERGE_MIN && *from < *into) ||
+             merge == MERGE_LAST) {
+    *into = *from;
+  }
+}
+
+static void merge_f64(double *into, const double *from, enum field_merge merge) {
+  if (merge == MERGE_SUM) {
+    *into += *from;
+  } else if ((merge == MERGE_MAX && *from > *into) || (merge == MERGE_MIN && *from < *into) ||
+             merge == MERGE_LAST) {
+    *into = *from;
+  }
+}
+
+static void merge_field(const struct field *row, void *into, const void *from) {
+  char *to = (char *)into + row->offset;
+  const char *of = (const char *)from + row->offset;
+  static const size_t size[] = {sizeof(uint64_t), sizeof(int64_t), sizeof(double)};
+  for (size_t i = 0; i < row->count; i++, to += size[row->type], of += size[row->type]) {
+    /* Offsets of the rows are offsets of members of that type. */
+    switch (row->type) {
+      case FIELD_U64:
+        merge_u64((void *)to, (const void *)of, row->merge);
+        break;
+      case FIELD_I64:
+        merge_i64((void *)to, (const void *)of, row->merge);
+        break;
+      case FIELD_F64:
+        merge_f64((void *)to, (const void *)of, row->merge);
+        break;
+    }
+  }
+}
+
+static void merge_windows(struct delivery_facts *into, const struct delivery_facts *from, int64_t shift_us) {
+  while (into->window_count > 0 && into->window_us < from->window_us) coarsen(into);
+  if (into->window_us < from->window_us) into->window_us = from->window_us;
+  for (size_t i = 0; i < from->window_count; i++) {
+    struct delivery_window window = from->windows[i];
+    window.start_us += shift_us;
+    append(into, &window);
+  }
+}
+
+void delivery_merge(struct delivery_facts *into, const struct delivery_facts *from) {
+  if (from->received_frames == 0) return;
+  if (into->received_frames == 0) {
+    delivery_facts_copy(into, from);
+    return;
+  }
+  int64_t shift_us = into->end_us;
+  if (into->origin_us != 0 && from->origin_us != 0) shift_us = from->origin_us - into->origin_us;
+  if (shift_us < 0) shift_us = 0;
+
+  merge_windows(into, from, shift_us);
+  uint64_t window_count = into->window_count, window_us = into->window_us;
+  for (size_t i = 0; i < DELIVERY_MODELS; i++) {
+    if (from->r_us[i] > 0) keep_worst(into, i, from->worst_r[i], from->worst_start_us[i] + shift_us);
+  }
+  double worst_r[DELIVERY_MODELS];
+  memcpy(worst_r, into->worst_r, sizeof(worst_r));
+  for (size_t i = 0; i < delivery_field_count; i++) merge_field(&delivery_fields[i], into, from);
+  memcpy(into->worst_r, worst_r, sizeof(worst_r));
+  into->window_count = window_count;
+  into->window_us = window_us;
+  into->end_us = shift_us + from->end_us;
+}
