@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 /* ---- kill -9 ---- */
 
@@ -82,6 +83,12 @@ static void limit_files(rlim_t bytes) {
   assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
+/* A test that failed in the middle must not starve the next one. */
+static int setup(void **state) {
+  limit_files(RLIM_INFINITY);
+  return bench_setup(state);
+}
+
 static void a_disk_that_is_full_for_a_while(void **state) {
   struct bench *b = *state;
   struct store_stats stats;
@@ -126,9 +133,11 @@ static void it_finds_out_by_itself_that_writing_works_again(void **state) {
   limit_files(4096);
   assert_int_equal(bench_ask(b, an_event("leg", "e", "x"))->status, STORE_FAILED);
   limit_files(RLIM_INFINITY);
+  time_t start = time(NULL);
   do {
     sched_yield();
     store_stats(b->store, &stats);
+    if (time(NULL) - start > 20) fail_msg("still not writable: %s", stats.reason);
   } while (!stats.writable);
   assert_string_equal(stats.reason, "");
 }
@@ -424,7 +433,7 @@ static void a_reader_after_a_crash(void **state) {
 }
 
 int main(void) {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, bench_setup, bench_teardown)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, bench_teardown)
   const struct CMUnitTest tests[] = {
       TEST(what_was_acknowledged_survives_kill_9),
       TEST(a_disk_that_is_full_for_a_while),
