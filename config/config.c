@@ -1,11 +1,13 @@
 /* Loading: the layers one after another, each value through set(). */
 #include "config/config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config/ini_text.h"
 #include "config/options.h"
@@ -207,6 +209,30 @@ static int load_environment(struct loader *l) {
   return 0;
 }
 
+static bool names_an_option(const char *name, size_t length) {
+  for (size_t i = 0; i < option_count; i++) {
+    for (int form = 0; form <= option_rows[i].secret; form++) {
+      char known[128];
+      environment_name(&option_rows[i], form == 1, known, sizeof known);
+      if (strlen(known) == length && strncmp(known, name, length) == 0) return true;
+    }
+  }
+  return false;
+}
+
+/* A misspelt key of a section of ours; other SIDETONE_ names may be somebody's who tests or packages. */
+static void warn_of_unknown_names(struct loader *l) {
+  for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
+    char section[64];
+    size_t length = strcspn(*entry, "="), prefix = sizeof "SIDETONE_" - 1;
+    if (strncmp(*entry, "SIDETONE_", prefix) != 0 || names_an_option(*entry, length)) continue;
+    snprintf(section, sizeof section, "%.*s", (int)strcspn(*entry + prefix, "_="), *entry + prefix);
+    for (char *c = section; *c != 0; c++) *c = (char)tolower((unsigned char)*c);
+    if (length > prefix + strlen(section) && option_section_exists(section))
+      warn(l, "environment %.*s: no option has that name", (int)length, *entry);
+  }
+}
+
 static int load_override(struct loader *l, const char *text) {
   char section[64], key[64], shown_text[SHOWN_MAX + 4];
   const char *equals = strchr(text, '='), *dot = strchr(text, '.');
@@ -243,7 +269,7 @@ static int check_together(struct loader *l) {
   const struct config *c = l->out;
   if ((*c->listen_tls_certificate == 0) != (*c->listen_tls_private_key == 0))
     return fail(l, "listen.tls_certificate and listen.tls_private_key: set both or none");
-  if (!address_is_loopback(c->listen_admin) && *c->admin_token == 0)
+  if (!form_address_is_loopback(c->listen_admin) && *c->admin_token == 0)
     return fail(l, "listen.admin = \"%s\" can be reached from other machines: allowed only with admin.token",
                 c->listen_admin);
   return 0;
@@ -253,6 +279,7 @@ static int load_layers(struct loader *l, const struct config_source *source) {
   if (set_defaults(l) != 0) return -1;
   if (source->file != NULL && load_file(l, source->file) != 0) return -1;
   if (load_environment(l) != 0) return -1;
+  warn_of_unknown_names(l);
   for (size_t i = 0; i < source->override_count; i++)
     if (load_override(l, source->overrides[i]) != 0) return -1;
   if (load_credentials(l) != 0) return -1;
@@ -278,7 +305,7 @@ int config_load_text(struct config *out, const char *name, const char *text, siz
 }
 
 bool config_is_loopback(const char *address) {
-  return address_is_loopback(address);
+  return form_address_is_loopback(address);
 }
 
 void config_free(struct config *config) {

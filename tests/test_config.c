@@ -135,6 +135,23 @@ static void names_of_the_stack(void **state) {
   config_free(&c);
 }
 
+static void misspelt_names_are_warned_of(void **state) {
+  (void)state;
+  struct config c;
+  setenv("SIDETONE_LOG_LEVLE", "debug", 1);
+  setenv("SIDETONE_ADMIN_TOKEN_FILES", "geheim", 1);
+  setenv("SIDETONE_SHARED", "/x", 1);
+  setenv("SIDETONE", "/x", 1);
+  setenv("SIDETONE_LOG", "/x", 1);
+  setenv("SIDETONE_ADMIN_TOKEN", "t", 1);
+  expect_taken(&c, NULL, NULL);
+  config_free(&c);
+  assert_non_null(strstr(warnings, "environment SIDETONE_LOG_LEVLE: no option has that name\n"));
+  assert_non_null(strstr(warnings, "environment SIDETONE_ADMIN_TOKEN_FILES: no option has that name\n"));
+  assert_int_equal(strlen(warnings), 2 * strlen("environment : no option has that name\n") +
+                                         strlen("SIDETONE_LOG_LEVLESIDETONE_ADMIN_TOKEN_FILES"));
+}
+
 static void messages_name_file_line_key_value_and_what_is_allowed(void **state) {
   (void)state;
   char expected[256];
@@ -260,6 +277,7 @@ int main(void) {
       TEST(defaults),
       TEST(later_layers_win),
       TEST(names_of_the_stack),
+      TEST(misspelt_names_are_warned_of),
       TEST(messages_name_file_line_key_value_and_what_is_allowed),
       TEST(what_is_unknown_or_given_twice),
       TEST(options_that_are_not_built_yet),
