@@ -11,23 +11,32 @@
 
 enum { INTEGER = -2 }; /* in place of decimals */
 
-/* The texts among the figures. */
-enum text_member { NO_TEXT, BURST_RATIO_BASIS, TA_BASIS, IE_BASIS, CHUNK_SCOPE, TS_UNIT, TEXT_MEMBERS };
+/* What stands among the figures and is none: a pair, and texts. */
+enum special {
+  NO_SPECIAL,
+  LOSS_INTERVAL,
+  BURST_RATIO_BASIS,
+  TA_BASIS,
+  IE_BASIS,
+  CHUNK_SCOPE,
+  TS_UNIT,
+  SPECIALS
+};
 
 struct member {
   const char *group, *name; /* group NULL: of the track's object itself */
   size_t figure;            /* offset in struct delivery_figures */
   int decimals;
-  enum text_member text; /* instead of a figure */
+  enum special special; /* instead of a figure */
 };
 
 #define FIGURE(figure_) offsetof(struct delivery_figures, figure_)
 #define OWN(name_, decimals_) \
-  { NULL, #name_, FIGURE(name_), decimals_, NO_TEXT }
+  { NULL, #name_, FIGURE(name_), decimals_, NO_SPECIAL }
 #define PART(group_, name_, figure_, decimals_) \
-  { #group_, #name_, FIGURE(figure_), decimals_, NO_TEXT }
-#define TEXT(name_, text_) \
-  { NULL, #name_, 0, 0, text_ }
+  { #group_, #name_, FIGURE(figure_), decimals_, NO_SPECIAL }
+#define SPECIAL(name_, special_) \
+  { NULL, #name_, 0, 0, special_ }
 
 static const struct member members[] = {
     OWN(expected_frames, INTEGER),
@@ -53,8 +62,7 @@ static const struct member members[] = {
     OWN(media_pause_ms, DECIMALS_MS),
     OWN(stream_outage_ms, DECIMALS_MS),
     OWN(loss_pct, DECIMALS_R),
-    PART(loss_ci_pct, low, loss_ci_low_pct, DECIMALS_R),
-    PART(loss_ci_pct, high, loss_ci_high_pct, DECIMALS_R),
+    SPECIAL(loss_ci_pct, LOSS_INTERVAL),
     OWN(ppl_pct, DECIMALS_R),
     PART(burst, count, burst_count, INTEGER),
     PART(burst, mean_ms, burst_mean_ms, DECIMALS_MS),
@@ -63,7 +71,7 @@ static const struct member members[] = {
     PART(gap, mean_ms, gap_mean_ms, DECIMALS_MS),
     PART(gap, density, gap_density, DECIMALS_R),
     OWN(burst_ratio, DECIMALS_R),
-    TEXT(burst_ratio_basis, BURST_RATIO_BASIS),
+    SPECIAL(burst_ratio_basis, BURST_RATIO_BASIS),
     PART(delivery_jitter_ms, last, jitter_last_ms, DECIMALS_MS),
     PART(delivery_jitter_ms, mean, jitter_mean_ms, DECIMALS_MS),
     PART(delivery_jitter_ms, max, jitter_max_ms, DECIMALS_MS),
@@ -82,10 +90,10 @@ static const struct member members[] = {
     OWN(playout_delay_ms, DECIMALS_MS),
     OWN(network_jitter_ms, DECIMALS_MS),
     OWN(ta_ms, DECIMALS_MS),
-    TEXT(ta_basis, TA_BASIS),
+    SPECIAL(ta_basis, TA_BASIS),
     OWN(ie, DECIMALS_R),
     OWN(bpl, DECIMALS_R),
-    TEXT(ie_basis, IE_BASIS),
+    SPECIAL(ie_basis, IE_BASIS),
     OWN(ie_eff, DECIMALS_R),
     OWN(r_lq, DECIMALS_R),
     OWN(r_plc, DECIMALS_R),
@@ -99,8 +107,8 @@ static const struct member members[] = {
     PART(worst_window, mos, worst_mos, DECIMALS_MOS),
     OWN(below_r70_share, DECIMALS_R),
     OWN(recovery_ms, DECIMALS_MS),
-    TEXT(chunk_scope, CHUNK_SCOPE),
-    TEXT(ts_unit, TS_UNIT),
+    SPECIAL(chunk_scope, CHUNK_SCOPE),
+    SPECIAL(ts_unit, TS_UNIT),
     OWN(ptime_ms, DECIMALS_MS),
 };
 enum { MEMBERS = sizeof members / sizeof *members };
@@ -112,6 +120,9 @@ struct track_quality {
   struct delivery_facts *merged;      /* owned, NULL for one part */
   struct delivery_figures figures;
   uint64_t payload_bytes;
+  int64_t last_frame_ms;        /* of the parts so far, wall clock */
+  double outage_ms;             /* without a part, between parts */
+  uint8_t chunk_scope, ts_unit; /* of the newest part that found them out */
 };
 
 /* ---- one figure ---- */
@@ -146,6 +157,18 @@ static size_t put_group(json_t *object, json_t *absent, const struct delivery_fi
   document_put_some(values, "absent", missing);
   json_object_set_new(object, group, values);
   return i;
+}
+
+static void put_loss_interval(json_t *object, json_t *absent, const struct delivery_figures *figures) {
+  const struct figure *low = &figures->loss_ci_low_pct, *high = &figures->loss_ci_high_pct;
+  if (low->absent || high->absent) {
+    document_put_text(absent, "loss_ci_pct", low->absent ? low->absent : high->absent);
+    return;
+  }
+  json_t *interval = json_array();
+  json_array_append_new(interval, json_real(document_round(low->value, DECIMALS_R)));
+  json_array_append_new(interval, json_real(document_round(high->value, DECIMALS_R)));
+  json_object_set_new(object, "loss_ci_pct", interval);
 }
 
 /* ---- a track ---- */
@@ -192,12 +215,11 @@ static json_t *head_of(const struct fold_context *c, const struct track_quality 
 }
 
 static json_t *track_members(const struct fold_context *c, const struct track_quality *track) {
-  const struct delivery_facts *facts = track->facts;
-  const char *texts[TEXT_MEMBERS] = {
+  const char *texts[SPECIALS] = {
       [BURST_RATIO_BASIS] = track->figures.burst_ratio_basis,
       [IE_BASIS] = track->codec->ie_basis,
-      [CHUNK_SCOPE] = facts->chunk_scope ? chunk_scope_name((enum chunk_scope)facts->chunk_scope) : NULL,
-      [TS_UNIT] = facts->ts_unit ? ts_unit_name((enum ts_unit)facts->ts_unit) : NULL,
+      [CHUNK_SCOPE] = track->chunk_scope ? chunk_scope_name((enum chunk_scope)track->chunk_scope) : NULL,
+      [TS_UNIT] = track->ts_unit ? ts_unit_name((enum ts_unit)track->ts_unit) : NULL,
   };
   json_t *object = head_of(c, track), *absent = json_object(), *flags = json_array();
   for (size_t i = 0; i < MEMBERS;) {
@@ -205,8 +227,10 @@ static json_t *track_members(const struct fold_context *c, const struct track_qu
       i = put_group(object, absent, &track->figures, i);
       continue;
     }
-    if (members[i].text)
-      document_put_text(object, members[i].name, texts[members[i].text]);
+    if (members[i].special == LOSS_INTERVAL)
+      put_loss_interval(object, absent, &track->figures);
+    else if (members[i].special)
+      document_put_text(object, members[i].name, texts[members[i].special]);
     else
       put_figure(object, absent, members[i].name, figure_of(&track->figures, &members[i]),
                  members[i].decimals);
@@ -214,6 +238,7 @@ static json_t *track_members(const struct fold_context *c, const struct track_qu
   }
   for (size_t i = 0; i < track->figures.flag_count; i++)
     json_array_append_new(flags, json_string(track->figures.flags[i]));
+  document_put_text(absent, "rtt_ms", "not_measured");
   json_object_set_new(object, "flags", flags);
   put_figure(object, absent, "window_ms", &track->figures.window_ms, DECIMALS_MS);
   json_object_set_new(object, "windows", windows_of(track, c->options));
@@ -222,6 +247,15 @@ static json_t *track_members(const struct fold_context *c, const struct track_qu
 }
 
 /* ---- parts together ---- */
+
+static void note_part(struct track_quality *track, const struct part *part, int t) {
+  track->payload_bytes += part->track[t].payload_bytes;
+  if (part->track[t].chunk_scope) track->chunk_scope = part->track[t].chunk_scope;
+  if (part->track[t].ts_unit) track->ts_unit = part->track[t].ts_unit;
+  if (track->last_frame_ms && part->first_frame_ms > track->last_frame_ms)
+    track->outage_ms += (double)(part->first_frame_ms - track->last_frame_ms);
+  if (part->last_frame_ms > track->last_frame_ms) track->last_frame_ms = part->last_frame_ms;
+}
 
 /* False when no part measured this track, or there is no memory. */
 static bool read_track(const struct fold_context *c, int t, struct track_quality *track) {
@@ -233,7 +267,7 @@ static bool read_track(const struct fold_context *c, int t, struct track_quality
     const struct codec *codec = codec_find(encoding, strlen(encoding), part->track[t].sample_rate_hz);
     if (!facts || !codec) continue;
     track->codec = codec;
-    track->payload_bytes += part->track[t].payload_bytes;
+    note_part(track, part, t);
     if (!track->facts) {
       track->facts = facts;
       continue;
@@ -249,6 +283,7 @@ static bool read_track(const struct fold_context *c, int t, struct track_quality
   if (!track->facts) return false;
   delivery_figures(track->facts, track->codec, c->options->plc,
                    c->options->asr_stream ? CONSUMER_ASR_STREAM : CONSUMER_PLAYOUT, &track->figures);
+  track->figures.stream_outage_ms.value += track->outage_ms;
   return true;
 }
 

@@ -1,0 +1,226 @@
+#include <math.h>
+
+#include "dsp/codec.h"
+#include "tests/fold_case.h"
+
+enum { PTIME_MS = 20 };
+
+/* A track of `frames` frames of 20 ms, on time; every `lose_each`-th is missing (0: none). */
+static struct delivery_facts *measured(size_t frames, size_t lose_each) {
+  struct delivery *d = malloc(delivery_bytes());
+  struct delivery_facts *facts = malloc(sizeof *facts);
+  delivery_init(d);
+  delivery_begin(d, codec_row(CODEC_PCMU), PTIME_MS * 1000);
+  for (size_t i = 0; i < frames; i++) {
+    if (lose_each && i % lose_each == lose_each - 1) continue;
+    int64_t at_us = (int64_t)i * PTIME_MS * 1000;
+    struct delivery_input in = {.number = i + 1,
+                                .media_us = at_us,
+                                .arrival_us = 5000000 + at_us,
+                                .read_ordinal = i,
+                                .duration_us = PTIME_MS * 1000};
+    delivery_frame(d, &in);
+  }
+  delivery_facts(d, facts);
+  free(d);
+  return facts;
+}
+
+static void measure(struct part *part, int track, size_t frames, size_t lose_each) {
+  part->track[track].seen = true;
+  strcpy(part->track[track].encoding, "PCMU");
+  part->track[track].sample_rate_hz = 8000;
+  part->track[track].ptime_us = PTIME_MS * 1000;
+  part->track[track].chunk_scope = CHUNK_PER_TRACK;
+  part->track[track].ts_unit = TS_MS;
+  part->track[track].delivery = measured(frames, lose_each);
+  part->track[track].payload_bytes = part->track[track].delivery->received_frames * 160;
+}
+
+static double number_at(const json_t *document, const char *path) {
+  const json_t *value = at_path(document, path);
+  if (!json_is_number(value)) fail_msg("%s is no number", path);
+  return json_number_value(value);
+}
+
+#define DELIVERY "metadata.sidetone.quality.delivery."
+
+static void a_clean_call(void **state) {
+  (void)state;
+  struct facts *facts = facts_new(LEG);
+  struct part *part = add_part(facts, "a_1", 0, PART_CLOSED, 100, 20100);
+  measure(part, TRACK_INBOUND, 1000, 0);
+  measure(part, TRACK_OUTBOUND, 1000, 0);
+  add_event(facts, "1", "call.answered", 0, "{'codec':'PCMA'}");
+  struct fold_summary summary;
+  json_t *document = fold_plain(facts, &summary);
+  EXPECT(
+      document, "quality",
+      "{'mos':4.41,'audio':{'codec':'PCMU','sampleRate':8000,'bitrate':64.0,'packetLoss':0.0,'jitter':0.0},"
+      "'network':{'packetsReceived':1000,'packetsLost':0,'bytesReceived':160000},'issues':[]}");
+  assert_true(summary.mos == 4.41);
+  EXPECT(document, DELIVERY "inbound.codec", "'PCMU'");
+  EXPECT(document, DELIVERY "inbound.leg_codec", "'PCMA'");
+  EXPECT(document, DELIVERY "inbound.model", "'G.107'");
+  EXPECT(document, DELIVERY "inbound.scale", "'nb'");
+  EXPECT(document, DELIVERY "inbound.plc", "false");
+  EXPECT(document, DELIVERY "inbound.consumer", "'playout'");
+  EXPECT(document, DELIVERY "inbound.expected_frames", "1000");
+  EXPECT(document, DELIVERY "inbound.discarded_frames", "{'f60':0,'f120':0,'f200':0,'adaptive':0}");
+  EXPECT(document, DELIVERY "inbound.burst",
+         "{'count':0,'longest_frames':0,'absent':{'mean_ms':'no_burst','density':'no_burst'}}");
+  EXPECT(document, DELIVERY "inbound.burst_ratio_basis", "'insufficient'");
+  EXPECT(document, DELIVERY "inbound.chunk_scope", "'per_track'");
+  EXPECT(document, DELIVERY "inbound.ts_unit", "'ms'");
+  EXPECT(document, DELIVERY "inbound.ptime_ms", "20.0");
+  EXPECT(document, DELIVERY "inbound.r_lq", "93.2");
+  EXPECT(document, DELIVERY "inbound.mos_cqe", "absent");
+  EXPECT(document, DELIVERY "inbound.absent.ta_ms", "'no_ta'");
+  EXPECT(document, DELIVERY "inbound.absent.mos_cqe", "'no_ta'");
+  EXPECT(document, DELIVERY "inbound.window_ms", "10000.0");
+  assert_int_equal(json_array_size(at_path(document, DELIVERY "inbound.windows")), 2);
+  EXPECT(document, DELIVERY "inbound.windows.1",
+         "{'start_ms':10000.0,'r':93.2,'mos':4.41,'loss_pct':0.0,'jitter_ms':0.0}");
+  EXPECT(document, DELIVERY "outbound.mos_lqe", "4.41");
+  EXPECT(document, "metadata.sidetone.quality.carrier", "absent");
+  json_decref(document);
+  facts_free(facts);
+}
+
+static void loss_is_told(void **state) {
+  (void)state;
+  struct facts *facts = facts_new(LEG);
+  struct part *part = add_part(facts, "a_1", 0, PART_CLOSED, 100, 20100);
+  measure(part, TRACK_INBOUND, 999, 50);
+  json_t *document = fold_plain(facts, NULL);
+  EXPECT(document, "quality.network.packetsLost", "19");
+  EXPECT(document, "quality.audio.packetLoss", "1.9019"); /* 19 of 999 */
+  EXPECT(document, DELIVERY "inbound.loss_pct", "1.9019");
+  assert_int_equal(json_array_size(at_path(document, DELIVERY "inbound.loss_ci_pct")), 2);
+  assert_true(number_at(document, DELIVERY "inbound.loss_ci_pct.0") < 1.9019);
+  assert_true(number_at(document, DELIVERY "inbound.loss_ci_pct.1") > 1.9019);
+  assert_true(number_at(document, "quality.mos") < 4.3);
+  EXPECT(document, DELIVERY "outbound", "absent");
+  json_decref(document);
+  facts_free(facts);
+}
+
+static void options_change_the_verdict(void **state) {
+  (void)state;
+  struct fold_options options = plain_options;
+  options.plc = options.asr_stream = true;
+  struct facts *facts = facts_new(LEG);
+  measure(add_part(facts, "a_1", 0, PART_CLOSED, 100, 20100), TRACK_INBOUND, 999, 50);
+  json_t *plain = fold_plain(facts, NULL), *other = fold(facts, &options, NULL);
+  EXPECT(other, DELIVERY "inbound.plc", "true");
+  EXPECT(other, DELIVERY "inbound.consumer", "'asr_stream'");
+  EXPECT(other, DELIVERY "inbound.absent.concealed_frames", "'consumer_asr_stream'");
+  assert_true(number_at(other, "quality.mos") > number_at(plain, "quality.mos"));
+  json_decref(plain);
+  json_decref(other);
+  facts_free(facts);
+}
+
+static void no_mos_before_5_s(void **state) {
+  (void)state;
+  struct facts *facts = facts_new(LEG);
+  struct fold_summary summary;
+  measure(add_part(facts, "a_1", 0, PART_CLOSED, 100, 4100), TRACK_INBOUND, 200, 0);
+  json_t *document = fold_plain(facts, &summary);
+  EXPECT(document, "quality.mos", "absent");
+  EXPECT(document, "quality.network.packetsReceived", "200");
+  EXPECT(document, DELIVERY "inbound.absent.mos_lqe", "'too_short'");
+  EXPECT(document, DELIVERY "inbound.absent.worst_window", "'too_short'");
+  EXPECT(document, DELIVERY "inbound.worst_window", "absent");
+  assert_true(isnan(summary.mos));
+  json_decref(document);
+  facts_free(facts);
+}
+
+static void a_codec_without_a_model(void **state) {
+  (void)state;
+  struct facts *facts = facts_new(LEG);
+  struct part *part = add_part(facts, "a_1", 0, PART_CLOSED, 100, 20100);
+  measure(part, TRACK_INBOUND, 1000, 0);
+  strcpy(part->track[TRACK_INBOUND].encoding, "G722");
+  part->track[TRACK_INBOUND].sample_rate_hz = 0;
+  json_t *document = fold_plain(facts, NULL);
+  EXPECT(document, "quality.mos", "absent");
+  EXPECT(document, DELIVERY "inbound.absent.mos_lqe", "'model_not_built'");
+  EXPECT(document, DELIVERY "inbound.codec", "'G722'");
+  json_decref(document);
+  facts_free(facts);
+}
+
+static void the_outbound_track_makes_no_headline(void **state) {
+  (void)state;
+  struct facts *facts = facts_new(LEG);
+  measure(add_part(facts, "a_1", 0, PART_CLOSED, 100, 20100), TRACK_OUTBOUND, 1000, 0);
+  json_t *document = fold_plain(facts, NULL);
+  EXPECT(document, "quality", "{'issues':[]}");
+  EXPECT(document, DELIVERY "outbound.mos_lqe", "4.41");
+  json_decref(document);
+  facts_free(facts);
+}
+
+static void two_parts_are_one_track(void **state) {
+  (void)state;
+  struct facts *facts = facts_new(LEG);
+  measure(add_part(facts, "b_1", 30000, PART_CLOSED, 30100, 40100), TRACK_INBOUND, 500, 0);
+  measure(add_part(facts, "a_1", 0, PART_CUT, 100, 20100), TRACK_INBOUND, 1000, 0);
+  json_t *document = fold_plain(facts, NULL);
+  EXPECT(document, "quality.network", "{'packetsReceived':1500,'packetsLost':0,'bytesReceived':240000}");
+  EXPECT(document, DELIVERY "inbound.expected_frames", "1500");
+  EXPECT(document, DELIVERY "inbound.stream_outage_ms", "10000.0");
+  EXPECT(document, DELIVERY "inbound.mos_lqe", "4.41");
+  EXPECT(document, "metadata.sidetone.agents", "['a','b']");
+  json_decref(document);
+  facts_free(facts);
+}
+
+/* Whatever Telnyx sends as call_quality_stats is kept as it is, and decides nothing. */
+static void carrier_numbers_are_kept_verbatim(void **state) {
+  (void)state;
+  static const char *const rows[] = {
+      "{'inbound':{'jitter_max_variance':'11.08','jitter_packet_count':'0','mos':'4.47','packet_count':'4410'"
+      ","
+      "'skip_packet_count':'31'},'outbound':{'packet_count':'4388','skip_packet_count':'0'}}",
+      "{'inbound':{'mos':'nan','packet_count':''}}",
+      "{'inbound':null,'outbound':[]}",
+      "{'inbound':{'mos':4.5,'packet_count':0}}",
+      "'mos=1'",
+      "[1,2]",
+      "{}",
+      "7",
+      "false",
+      "null",
+      NULL,
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    char payload[512];
+    const char *stats = rows[i];
+    snprintf(payload, sizeof payload, "{'%s':%s}", stats ? "call_quality_stats" : "other",
+             stats ? stats : "1");
+    struct facts *facts = facts_new(LEG);
+    add_event(facts, "1", "call.hangup", 0, payload);
+    json_t *document = fold_plain(facts, NULL);
+    EXPECT(document, "metadata.sidetone.quality.carrier", stats && strcmp(stats, "null") ? stats : "absent");
+    EXPECT(document, "quality", "{'issues':[]}");
+    json_decref(document);
+    facts_free(facts);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_clean_call),
+      cmocka_unit_test(loss_is_told),
+      cmocka_unit_test(options_change_the_verdict),
+      cmocka_unit_test(no_mos_before_5_s),
+      cmocka_unit_test(a_codec_without_a_model),
+      cmocka_unit_test(the_outbound_track_makes_no_headline),
+      cmocka_unit_test(two_parts_are_one_track),
+      cmocka_unit_test(carrier_numbers_are_kept_verbatim),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
