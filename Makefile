@@ -35,7 +35,7 @@ PYTHON := /usr/bin/python3
 
 RUN_PACKAGES := build-essential pkg-config libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libhttp-parser-dev \
   libcurl4-openssl-dev libjansson-dev libopus-dev libsndfile1-dev libmongoc-dev libhiredis-dev \
-  libsqlite3-dev libinih-dev libssl-dev libsamplerate0-dev
+  libsqlite3-dev libinih-dev libssl-dev openssl libsamplerate0-dev uthash-dev python3
 CHECK_PACKAGES := libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy curl python3-pytest python3-websockets \
   python3-requests python3-nacl python3-numpy procps
 
@@ -64,19 +64,22 @@ FUZZ_SECONDS ?= 60
 all: $(OUT)/sidetone
 
 $(OUT)/sidetone: $(MAIN) $(LIBRARY)
-	$(CC) $(LDFLAGS) -o $@ $(MAIN) $(LIBRARY) $(PKG_LIBS)
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS) -o $@ $(MAIN) $(LIBRARY) $(PKG_LIBS)
 
 $(LIBRARY): $(filter-out $(MAIN),$(OBJECTS))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(AR) rcs $@ $^
 
 $(OUT)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC $<"
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(OUT)/tests/%: tests/%.c $(LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(OUT)/tests/$*.d -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS) -lcmocka
+	@echo "  CC $<"
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(OUT)/tests/$*.d -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS) -lcmocka
 
 -include $(OBJECTS:.o=.d) $(TESTS:=.d)
 

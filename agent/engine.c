@@ -167,16 +167,13 @@ void engine_tick(struct engine *e, const struct moment *at) {
   struct socket *s, *next_socket;
   HASH_ITER(hh, e->sockets, s, next_socket) tick_socket(e, at, s);
   struct call *c, *next_call;
-  uint64_t live = 0;
   HASH_ITER(hh, e->calls, c, next_call) {
     tick_call(e, at, c);
-    live += !c->summary.ended;
     if (!e->options.keep_finished && c->summary.complete && c->socket == NULL && !c->dirty &&
         at->mono_us - c->settled_us >= FORGET_AFTER_US) {
       call_free(e, c);
     }
   }
-  e->metrics->calls_live = live;
 }
 
 void engine_shutdown(struct engine *e, const struct moment *at) {
@@ -195,6 +192,12 @@ void engine_shutdown(struct engine *e, const struct moment *at) {
 
 size_t engine_calls(const struct engine *e) {
   return HASH_COUNT(e->calls);
+}
+
+size_t engine_calls_live(const struct engine *e) {
+  size_t live = 0;
+  for (const struct call *c = e->calls; c != NULL; c = c->hh.next) live += !c->summary.ended;
+  return live;
 }
 
 bool engine_all_ended(const struct engine *e) {

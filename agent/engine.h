@@ -77,6 +77,7 @@ void engine_tick(struct engine *e, const struct moment *at);
 void engine_shutdown(struct engine *e, const struct moment *at);
 
 size_t engine_calls(const struct engine *e);
+size_t engine_calls_live(const struct engine *e); /* not ended */
 bool engine_all_ended(const struct engine *e);
 /* The CallLog so far, new reference, NULL when not in memory. By callLogId. */
 json_t *engine_document(struct engine *e, const char *call_log_id);

@@ -69,11 +69,23 @@ void call_settle(struct engine *e, const struct moment *at, struct call *c) {
   count_finish(e, c);
 }
 
+static void count_missing(struct engine *e, const struct call *c, const char *part_id) {
+  for (size_t i = 0; i < c->facts->part_count; i++) {
+    const struct part *p = c->facts->parts[i];
+    if (strcmp(p->id, part_id) != 0) continue;
+    for (int track = 0; track < TRACK_COUNT; track++) {
+      const struct delivery_facts *d = p->track[track].delivery;
+      if (d != NULL) e->metrics->media_frames_missing += d->expected_frames - d->received_frames;
+    }
+  }
+}
+
 void call_end_stream(struct engine *e, const struct moment *at, struct call *c, enum part_state state) {
   struct socket *s = c->socket;
   if (s == NULL) return;
   stream_end(s->stream, at, state);
   call_store_part(e, at, c);
+  count_missing(e, c, stream_part_id(s->stream));
   stream_free(s->stream);
   s->stream = NULL;
   s->call = NULL;

@@ -42,13 +42,6 @@ size_t hold_count(const struct hold *h, int track) {
   return count;
 }
 
-struct hold_frame *hold_first(struct hold *h, int track) {
-  for (size_t i = 0; i < h->count; i++) {
-    if (h->frame[i].track == track && !h->frame[i].done) return &h->frame[i];
-  }
-  return NULL;
-}
-
 void hold_compact(struct hold *h) {
   size_t kept = 0, used = 0;
   for (size_t i = 0; i < h->count; i++) {

@@ -37,7 +37,6 @@ bool hold_put(struct hold *h, const struct hold_frame *f, const uint8_t *payload
 struct hold_frame *hold_at(struct hold *h, size_t index);
 const uint8_t *hold_payload(const struct hold *h, const struct hold_frame *f);
 size_t hold_count(const struct hold *h, int track); /* not done */
-struct hold_frame *hold_first(struct hold *h, int track);
 void hold_compact(struct hold *h);
 bool hold_drop_oldest(struct hold *h); /* false when empty */
 /* How many of that track arrived before and went. */

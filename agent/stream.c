@@ -30,6 +30,7 @@ struct stream_track {
   bool decided, placed; /* the time base; the origin */
   bool begun;           /* delivery knows the format */
   int64_t origin_us;    /* of the track's first frame, on the part's clock */
+  bool timed;           /* the first frame's timestamp has a known unit: */
   int64_t first_media_us;
   int64_t fed_ms; /* speech rules know the track up to here */
   int64_t end_us; /* end of its last frame, on the part's clock */
@@ -139,11 +140,27 @@ static uint32_t frame_duration_us(const struct stream *s, int track, size_t byte
   return us != 0 ? us : s->timebase.track[track].ptime_us;
 }
 
+/* Where a track's first frame lies on the part's clock (speech-metrics.md 1): at its arrival, or by its
+ * timestamp against the other track's when both count in a known unit from the same zero. */
+static void place_origin(struct stream *s, const struct hold_frame *first) {
+  struct stream_track *t = &s->track[first->track];
+  const struct stream_track *other = &s->track[1 - first->track];
+  t->origin_us = first->arrival_us - s->origin_arrival_us;
+  t->timed = timebase_timestamp_us(&s->timebase, (enum track)first->track, &first->event, &t->first_media_us);
+  if (other->placed && other->timed && t->timed) {
+    int64_t by_media = other->origin_us + t->first_media_us - other->first_media_us;
+    int64_t apart = by_media - t->origin_us;
+    if (apart > -COMMON_ZERO_US && apart < COMMON_ZERO_US) t->origin_us = by_media < 0 ? 0 : by_media;
+  }
+  t->placed = true;
+}
+
 /* A frame whose place can be told: the common end of the live way and of the held one. */
 static void run_frame(struct stream *s, const struct hold_frame *f, const uint8_t *payload) {
   struct stream_track *t = &s->track[f->track];
   struct timebase_place place;
   timebase_place(&s->timebase, (enum track)f->track, &f->event, &place);
+  if (!t->placed) place_origin(s, f);
   const struct delivery_input input = {
       .number = place.number,
       .media_us = place.media_us,
@@ -160,26 +177,6 @@ static void run_frame(struct stream *s, const struct hold_frame *f, const uint8_
   assembler_push(&t->assembler, result.place_us, f->arrival_us, payload, f->event.payload_bytes);
 }
 
-/* Where a track's first frame lies on the part's clock (speech-metrics.md 1): at its arrival, or by its
- * timestamp against the other track's when both count in a known unit from the same zero. */
-static void place_origin(struct stream *s, int track, const struct hold_frame *first) {
-  struct stream_track *t = &s->track[track];
-  const struct stream_track *other = &s->track[1 - track];
-  if (t->placed) return;
-  struct timebase_place place;
-  timebase_place(&s->timebase, (enum track)track, &first->event, &place);
-  t->first_media_us = place.media_us;
-  t->origin_us = first->arrival_us - s->origin_arrival_us;
-  enum ts_unit unit = (enum ts_unit)s->timebase.track[track].ts_unit;
-  enum ts_unit other_unit = (enum ts_unit)s->timebase.track[1 - track].ts_unit;
-  if (other->placed && unit > TS_UNKNOWN && other_unit > TS_UNKNOWN) {
-    int64_t by_media = other->origin_us + t->first_media_us - other->first_media_us;
-    int64_t apart = by_media - t->origin_us;
-    if (apart > -COMMON_ZERO_US && apart < COMMON_ZERO_US) t->origin_us = by_media < 0 ? 0 : by_media;
-  }
-  t->placed = true;
-}
-
 static void decide(struct stream *s, int track) {
   struct stream_track *t = &s->track[track];
   if (t->decided || hold_count(&s->hold, track) == 0) return;
@@ -188,7 +185,6 @@ static void decide(struct stream *s, int track) {
   s->meta.track[track].chunk_scope = (uint8_t)s->timebase.track[track].chunk_scope;
   s->meta.track[track].ts_unit = (uint8_t)s->timebase.track[track].ts_unit;
   s->meta.track[track].ptime_us = s->timebase.track[track].ptime_us;
-  place_origin(s, track, hold_first(&s->hold, track));
   delivery_begin(t->delivery, s->codec, s->timebase.track[track].ptime_us);
   assembler_begin(&t->assembler, s->codec);
   t->begun = true;
@@ -424,6 +420,17 @@ static void part_copy_meta(struct part *p, const struct stream *s) {
   p->client_state = s->meta.client_state != NULL ? strdup(s->meta.client_state) : NULL;
 }
 
+static struct delivery_facts *track_facts(const struct stream *s, int track) {
+  struct delivery_facts *f = malloc(sizeof *f);
+  if (f == NULL) return NULL;
+  delivery_facts(s->track[track].delivery, f);
+  f->origin_us = s->meta.first_frame_ms * 1000 + s->track[track].origin_us;
+  f->missing_unassigned = timebase_unassigned(&s->timebase);
+  f->chunk_scope = s->meta.track[track].chunk_scope;
+  f->ts_unit = s->meta.track[track].ts_unit;
+  return f;
+}
+
 struct part *stream_part(struct stream *s) {
   struct part *p = part_new();
   if (p == NULL) return NULL;
@@ -433,8 +440,7 @@ struct part *stream_part(struct stream *s) {
   for (int i = 0; i < TRACK_COUNT; i++) {
     if (!s->track[i].begun) continue;
     if (s->track[i].end_us > end_us) end_us = s->track[i].end_us;
-    p->track[i].delivery = malloc(sizeof *p->track[i].delivery);
-    if (p->track[i].delivery != NULL) delivery_facts(s->track[i].delivery, p->track[i].delivery);
+    p->track[i].delivery = track_facts(s, i);
   }
   if (s->heard && end_us > 0) {
     p->speech = malloc(sizeof *p->speech);
@@ -446,6 +452,10 @@ struct part *stream_part(struct stream *s) {
   }
   s->changed = false;
   return p;
+}
+
+const char *stream_part_id(const struct stream *s) {
+  return s->meta.id;
 }
 
 bool stream_changed(const struct stream *s) {

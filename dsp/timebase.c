@@ -166,8 +166,7 @@ static int64_t timestamp_difference(uint64_t now, uint64_t before) {
   return (int64_t)(now - before);
 }
 
-static int64_t media_step_us(const struct timebase *t, const struct timebase_track *k, uint64_t timestamp) {
-  double step = (double)timestamp_difference(timestamp, k->timestamp);
+static int64_t unit_us(const struct timebase *t, const struct timebase_track *k, double step) {
   switch (k->ts_unit) {
     case TS_MS:
       return bounded(step * 1e3);
@@ -184,6 +183,10 @@ static int64_t media_step_us(const struct timebase *t, const struct timebase_tra
       break;
   }
   return 0;
+}
+
+static int64_t media_step_us(const struct timebase *t, const struct timebase_track *k, uint64_t timestamp) {
+  return unit_us(t, k, (double)timestamp_difference(timestamp, k->timestamp));
 }
 
 static bool tells_time(const struct timebase_track *k, const struct timebase_event *event) {
@@ -298,6 +301,14 @@ void timebase_place(struct timebase *t, enum track track, const struct timebase_
   k->chunk = event->has_chunk ? event->chunk : k->chunk + 1;
   /* Without one the time is counted on in frames, so that the next timestamp is a step from here. */
   if (event->has_timestamp) k->timestamp = event->timestamp;
+}
+
+bool timebase_timestamp_us(const struct timebase *t, enum track track, const struct timebase_event *event,
+                           int64_t *us) {
+  const struct timebase_track *k = &t->track[track];
+  if (!tells_time(k, event)) return false;
+  *us = unit_us(t, k, (double)event->timestamp);
+  return true;
 }
 
 uint64_t timebase_unassigned(const struct timebase *t) {

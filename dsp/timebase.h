@@ -62,6 +62,10 @@ void timebase_decide(struct timebase *t, enum track track);
 /* After timebase_decide() of that track. */
 void timebase_place(struct timebase *t, enum track track, const struct timebase_event *event,
                     struct timebase_place *place);
+/* The event's own timestamp in microseconds, from whatever zero the sender has; after
+ * timebase_decide(). False when the unit is not known. */
+bool timebase_timestamp_us(const struct timebase *t, enum track track, const struct timebase_event *event,
+                           int64_t *us);
 /* Of a shared counter: numbers that never came and belong to no track that could be told. */
 uint64_t timebase_unassigned(const struct timebase *t);
 const char *chunk_scope_name(enum chunk_scope scope); /* "per_track", "shared" */
