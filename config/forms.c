@@ -53,7 +53,7 @@ bool is_address(const char *value) {
   return *host != '-' && *host != '.';
 }
 
-bool address_is_loopback(const char *value) {
+bool form_address_is_loopback(const char *value) {
   char host[HOST_MAX + 1];
   bool bracketed;
   struct in6_addr v6;

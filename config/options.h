@@ -66,6 +66,6 @@ bool is_address(const char *value); /* HOST:PORT or [v6]:PORT, port 0 to 65535 *
 bool is_public_key_list(const char *value);
 bool is_token(const char *value);
 /* Of a value that is_address(): can only this machine reach it? */
-bool address_is_loopback(const char *value);
+bool form_address_is_loopback(const char *value);
 
 #endif

@@ -142,9 +142,9 @@ static void addresses(void **state) {
       "*:80",   "host:80x", "256.1.1.1:80", "-a:80",      "host:-1",         "h:123456",
       "[]:80",  "[:80"};
   for (size_t i = 0; i < sizeof loopback / sizeof *loopback; i++)
-    if (!is_address(loopback[i]) || !address_is_loopback(loopback[i])) fail_msg("%s", loopback[i]);
+    if (!is_address(loopback[i]) || !form_address_is_loopback(loopback[i])) fail_msg("%s", loopback[i]);
   for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-    if (!is_address(others[i]) || address_is_loopback(others[i])) fail_msg("%s", others[i]);
+    if (!is_address(others[i]) || form_address_is_loopback(others[i])) fail_msg("%s", others[i]);
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
     if (is_address(wrong[i])) fail_msg("%s", wrong[i]);
 }
