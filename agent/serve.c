@@ -59,9 +59,19 @@ static void wake_loop(void *arg) {
   uv_async_send(&s->wake);
 }
 
+static void say_quarantine(struct serve *s) {
+  struct store_stats stats;
+  store_stats(s->store, &stats);
+  if (stats.quarantined == s->metrics.store_quarantined) return;
+  log_event(LOG_ERROR, NULL, "a stored row has a bad checksum: quarantine",
+            LOG_TEXT("row", stats.quarantined_last), LOG_INT("rows", stats.quarantined));
+  s->metrics.store_quarantined = stats.quarantined;
+}
+
 static void on_tick(uv_timer_t *timer) {
   struct serve *s = timer->data;
   struct moment at = serve_now();
+  say_quarantine(s);
   if (!s->draining) engine_tick(s->engine, &at);
   serve_store_again(s);
 }

@@ -72,7 +72,6 @@ static void metrics(struct serve *s, conn_id conn) {
   s->metrics.loop_lag_seconds = server_loop_lag_seconds(s->server);
   s->metrics.calls_live = engine_calls_live(s->engine);
   s->metrics.store_commits = stats.commits;
-  s->metrics.store_quarantined = stats.quarantined;
   s->metrics.store_fsync_seconds_sum = stats.fsync_seconds_sum;
   s->metrics.store_fsync_count = stats.fsync_count;
   size_t bytes = 0;

@@ -49,6 +49,11 @@ static void webhook_request(void *arg, conn_id conn, const struct moment *at,
   if (event_parse(request->body, request->body_bytes, &event, why, sizeof why) != 0) {
     log_event(LOG_WARN, NULL, "webhook refused", LOG_TEXT("why", why));
     serve_webhook_reply(s, conn, 400, WEBHOOK_BAD_REQUEST, at->mono_us);
+  } else if (event.kind == EVENT_SIDETONE_LEG_LOST) { /* a word of ours: nobody says it from outside */
+    log_event(LOG_WARN, NULL, "webhook refused",
+              LOG_TEXT("why", "sidetone.leg_lost does not come from Telnyx"));
+    event_release(&event);
+    serve_webhook_reply(s, conn, 400, WEBHOOK_BAD_REQUEST, at->mono_us);
   } else if (s->draining) {
     event_release(&event);
     serve_webhook_reply(s, conn, 503, WEBHOOK_UNAVAILABLE, at->mono_us);
