@@ -1,9 +1,12 @@
 /* HTTP/1.1 and WebSocket (RFC 6455) listeners on libwebsockets' raw sockets and libuv.
  *
- * libwebsockets accepts, encrypts and polls; HTTP messages are parsed by http_parser
- * (Debian's libhttp-parser), WebSocket frames by agent/rfc6455.c. So one socket read is seen as one
- * read, which the time metrics need (voice-quality.md 3.1).
- * Everything runs on the loop's thread. A connection is named by an id that is never used again. */
+ *   socket -> libwebsockets (TLS, polling) -> agent/server_conn.c -> agent/http1.c   -> handlers
+ *                                                      | after an upgrade
+ *                                             agent/server_ws.c   -> agent/rfc6455.c -> handlers
+ *
+ * One socket read is seen as one read, which the time metrics need (voice-quality.md 3.1). With TLS that is
+ * all the records that had arrived when the socket was found readable.
+ * Everything runs on the loop's thread. A connection is named by an id that is never used again, and never 0. */
 #ifndef AGENT_SERVER_H
 #define AGENT_SERVER_H
 
@@ -11,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
+
+#include "agent/http1.h"
 
 typedef uint64_t conn_id;
 
@@ -22,46 +27,34 @@ struct moment {
   bool self_delayed;     /* our loop lagged over 5 ms */
 };
 
-struct http_header {
-  const char *name, *value; /* name as sent */
-};
-
-struct http_request {
-  const char *method, *path; /* path without the query */
-  const char *query;         /* "" when none */
-  const struct http_header *headers;
-  size_t header_count;
-  const char *body;
-  size_t body_bytes;
-  bool loopback;             /* the peer's address */
-};
-/* The first header of that name (any case); *count (may be NULL) says how many there are. */
-const char *http_header(const struct http_request *request, const char *name, size_t *count);
-
-/* What a listener does with what arrives. All on the loop's thread. */
+/* What a listener does with what arrives. All on the loop's thread; a handler may call server_reply() and
+ * server_ws_close(), never server_destroy(). What a handler is shown lives until it returns. */
 struct server_handlers {
-  /* Headers are in, the body is not. 0: go on; else the status to refuse with (404, 405...).
-   * `allow` may be set for the Allow header of a 405. */
+  /* Headers are in, the body is not. 0: go on; else the status to refuse with (404, 405...): the
+   * connection is closed behind it. `allow` may be set for the Allow header of a 405. NULL: takes all. */
   int (*headers)(void *arg, const struct http_request *request, const char **allow);
   /* A whole request. Answer with server_reply(), now or later. */
   void (*request)(void *arg, conn_id conn, const struct moment *at, const struct http_request *request);
   /* A valid WebSocket upgrade. 0 accepts; else the status to refuse with (401, 404). NULL: 404. */
   int (*upgrade)(void *arg, conn_id conn, const struct moment *at, const struct http_request *request);
-  /* A whole message. `text` false: binary; `utf8` false: text that is not UTF-8. */
-  void (*message)(void *arg, conn_id conn, const struct moment *at, bool text, bool utf8,
-                  const char *data, size_t bytes);
-  /* The socket is gone; code as received, 1005 none in the close frame, 1006 no close frame. */
+  /* A whole message. `text` false: binary; `utf8` false: text that is not UTF-8. Comes after
+   * server_ws_close() too, until the peer has closed. May be NULL. */
+  void (*message)(void *arg, conn_id conn, const struct moment *at, bool text, bool utf8, const char *data,
+                  size_t bytes);
+  /* The WebSocket ended and no message follows; once for each accepted upgrade. Code as received, 1005 none
+   * in the close frame, 1006 no close frame (also when we failed the connection: 1002, 1009...). May be NULL. */
   void (*closed)(void *arg, conn_id conn, const struct moment *at, int code);
-  /* A request that never got as far as request(): 400, 408, 413, 431. For counters. */
+  /* A request that never got as far as request(): 400, 408, 413, 426, 431, 503 (memory) or 505. For
+   * counters. May be NULL. */
   void (*refused)(void *arg, int status);
   void *arg;
 };
 
 struct server_listener {
-  const char *name;            /* "public", "admin" */
-  const char *address;         /* HOST:PORT, [v6]:PORT; port 0: the system chooses */
+  const char *name;                      /* "public", "admin" */
+  const char *address;                   /* HOST:PORT, [v6]:PORT; port 0: the system chooses */
   const char *certificate, *private_key; /* PEM files, both NULL: no TLS */
-  size_t message_max_bytes;    /* WebSocket message, over: 1009 */
+  size_t message_max_bytes;              /* WebSocket message, over: 1009 */
   struct server_handlers handlers;
 };
 
@@ -70,22 +63,40 @@ struct server_limits {
   size_t head_max_bytes;  /* request line and headers: 16 KiB */
   size_t body_max_bytes;  /* 1 MiB */
   int64_t request_max_ms; /* first byte to last: 10 s */
+  /* 0 takes the default in brackets. */
+  int64_t idle_max_ms;    /* a connection without a request [75 s] */
+  int64_t write_max_ms;   /* a peer that does not read what we wrote [30 s] */
+  int64_t ws_ping_ms;     /* our ping goes out this often [25 s] */
+  int64_t ws_silence_ms;  /* a WebSocket without any byte is dropped [90 s] */
+  int64_t ws_close_ms;    /* wait for the peer's half of the closing handshake [5 s] */
+  int64_t linger_ms;      /* our side is shut, the peer's is not [2 s] */
+  size_t connections_max; /* more are closed at once [16384] */
 };
 
-/* 0, or -1 with `why` (address, reason). */
-int server_create(struct server **out, uv_loop_t *loop, const struct server_limits *limits,
+/* 0, or -1 with `why`. Raises the process's soft limit of open files when it can. */
+int server_create(struct server **out, uv_loop_t *loop, const struct server_limits *limits, char *why,
+                  size_t why_bytes);
+/* Copies what `listener` says. `bound` gets the address as HOST:PORT. 0, or -1 with `why` (address or file,
+ * and the reason). May block for a host name; for the start only. */
+int server_listen(struct server *s, const struct server_listener *listener, char *bound, size_t bound_bytes,
                   char *why, size_t why_bytes);
-int server_listen(struct server *s, const struct server_listener *listener, char *bound,
-                  size_t bound_bytes, char *why, size_t why_bytes);
-/* Answers the pending request of `conn`; nothing happens when it has gone. */
-void server_reply(struct server *s, conn_id conn, int status, const char *content_type,
-                  const char *body, size_t body_bytes);
-/* Starts the closing handshake of a WebSocket. */
+/* Reads certificate and key of every TLS listener again; new connections get them. 0, or -1 with `why`:
+ * then the listener named there, and those after it, keep what they had. */
+int server_reload_tls(struct server *s, char *why, size_t why_bytes);
+/* Answers the pending request of `conn`; nothing happens when it has gone. Copies the body. A content_type of
+ * NULL leaves the header out. */
+void server_reply(struct server *s, conn_id conn, int status, const char *content_type, const char *body,
+                  size_t body_bytes);
+/* Starts the closing handshake of a WebSocket; nothing happens when it has gone or is closing. */
 void server_ws_close(struct server *s, conn_id conn, int code, const char *reason);
-/* No more accepts; idle connections are closed. */
+/* No more accepts; idle connections are closed, others after their answer. WebSockets stay. */
 void server_stop_listening(struct server *s);
+/* Drops every connection; no handler is called any more. Not from a handler, nor inside uv_run(): it runs the
+ * loop itself until its own handles are closed. NULL is fine. */
 void server_destroy(struct server *s);
-/* The newest loop lag (intended less actual timer fire), seconds. */
+/* The newest loop lag (actual less intended timer fire), seconds. */
 double server_loop_lag_seconds(const struct server *s);
+/* Connections open now, of any kind. */
+size_t server_connections(const struct server *s);
 
 #endif
