@@ -1,32 +1,22 @@
-/* The server as a whole: its libwebsockets context, its listeners, its clock, and the one callback. */
+/* The server as a whole: its clock, its libwebsockets context with the one callback, its life. */
 #include "agent/server.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "agent/listen.h"
 #include "agent/server_internal.h"
 
 enum {
   READ_BYTES = 64 * 1024, /* the largest plain read; also what libwebsockets writes at once */
-  ACCEPTS_A_TURN = 64,
-  ACCEPT_PAUSE_MS = 100,
-  RECORDS_A_TURN = 32, /* TLS records of one connection before others have their turn */
+  RECORDS_A_TURN = 32,    /* TLS records of one connection before others have their turn */
   LAG_PERIOD_MS = 20,
   LAG_MARK_US = 5000, /* voice-quality.md 3.1 */
   OPEN_FILES = 65536,
   SPARE_TURNS = 4 /* of the loop, for handles that libwebsockets closes behind ours */
 };
-
-static const char PROTOCOL[] = "sidetone";
 
 /* ---- time ---- */
 
@@ -88,6 +78,10 @@ static int on_read(struct conn *c, char *data, size_t bytes) {
   struct server *s = c->server;
   struct moment at = server_moment(s);
 
+  if (c->listener->tls && !c->heard) { /* its timeout for the handshake would go on and end the connection */
+    c->heard = true;
+    lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0);
+  }
   conn_input(c, &at, data, bytes);
   if (!c->listener->tls) return 0;
   for (int i = 0; i < RECORDS_A_TURN && !c->blocked; i++) {
@@ -130,16 +124,17 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
   }
 }
 
-static const struct lws_protocols PROTOCOLS[] = {{.name = PROTOCOL, .callback = on_event}, {.name = NULL}};
+const struct lws_protocols server_protocols[] = {{.name = SERVER_PROTOCOL, .callback = on_event},
+                                                 {.name = NULL}};
 /* Its own keep-alive rules would hang up on a quiet peer: as far off as they go. */
-static const lws_retry_bo_t NO_HANGUP = {.secs_since_valid_ping = UINT16_MAX - 1,
+const lws_retry_bo_t server_no_hangup = {.secs_since_valid_ping = UINT16_MAX - 1,
                                          .secs_since_valid_hangup = UINT16_MAX};
 
 /* What it says when something fails is kept for `why`; the rest is dropped. */
-static char lws_words[256];
+char server_lws_words[256];
 static void on_lws_log(int level, const char *line) {
   (void)level;
-  snprintf(lws_words, sizeof lws_words, "%.*s", (int)strcspn(line, "\n"), line);
+  snprintf(server_lws_words, sizeof server_lws_words, "%.*s", (int)strcspn(line, "\n"), line);
 }
 
 /* libwebsockets sizes its tables by the limit of open files, which is 1,024 in one place and 10^9 in another. */
@@ -151,14 +146,15 @@ static int create_context(struct server *s) {
           LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
       .foreign_loops = loops,
       .pt_serv_buf_size = READ_BYTES,
+      .timeout_secs = s->limits.handshake_max_s,
       .user = s,
       .pcontext = &s->context,
-      .retry_and_idle_policy = &NO_HANGUP,
+      .retry_and_idle_policy = &server_no_hangup,
   };
   struct rlimit before, during;
 
   lws_set_log_level(LLL_ERR, on_lws_log);
-  lws_words[0] = '\0';
+  server_lws_words[0] = '\0';
   bool known = getrlimit(RLIMIT_NOFILE, &before) == 0;
   during = before;
   if (known) {
@@ -168,137 +164,6 @@ static int create_context(struct server *s) {
   s->context = lws_create_context(&info);
   if (known && before.rlim_cur > during.rlim_cur) setrlimit(RLIMIT_NOFILE, &before);
   return s->context ? 0 : -1;
-}
-
-/* ---- listeners ---- */
-
-static void on_unpause(uv_timer_t *timer);
-
-static void adopt(struct listener *l, int fd, bool loopback) {
-  static const int ON = 1;
-  struct conn *c = conn_create(l, loopback);
-  if (!c) {
-    close(fd);
-    return;
-  }
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &ON, sizeof ON);
-  const lws_adopt_desc_t adoption = {
-      .vh = l->vhost,
-      .type = l->tls ? LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL : LWS_ADOPT_SOCKET,
-      .fd.sockfd = fd,
-      .vh_prot_name = PROTOCOL,
-      .opaque = c,
-  };
-  /* When it fails early nothing is heard of it again; later, RAW_CLOSE has come and WSI_DESTROY will. */
-  if (!lws_adopt_descriptor_vhost_via_info(&adoption) && !c->close_seen) conn_free(c);
-}
-
-static void on_connections(uv_poll_t *poll, int status, int events) {
-  struct listener *l = poll->data;
-  struct sockaddr_storage peer;
-
-  (void)status;
-  (void)events;
-  for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-    socklen_t bytes = sizeof peer;
-    int fd = accept4(l->fd, (struct sockaddr *)&peer, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) {
-      adopt(l, fd, address_is_loopback((struct sockaddr *)&peer));
-    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      uv_poll_stop(&l->poll); /* the socket would stay readable and the loop would spin */
-      uv_timer_start(&l->pause, on_unpause, ACCEPT_PAUSE_MS, 0);
-      return;
-    } else if (errno != ECONNABORTED && errno != EINTR) {
-      return;
-    }
-  }
-}
-
-static void on_unpause(uv_timer_t *timer) {
-  struct listener *l = timer->data;
-  uv_poll_start(&l->poll, UV_READABLE, on_connections);
-}
-
-static int create_vhost(struct server *s, struct listener *l, char *why, size_t why_bytes) {
-  struct lws_context_creation_info info = {
-      .port = CONTEXT_PORT_NO_LISTEN_SERVER,
-      .protocols = PROTOCOLS,
-      .vhost_name = l->name,
-      .retry_and_idle_policy = &NO_HANGUP,
-  };
-  if (l->certificate) {
-    if (tls_check_files(l->certificate, l->private_key, why, why_bytes) < 0) return -1;
-    info.options = LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
-    info.ssl_cert_filepath = l->certificate;
-    info.ssl_private_key_filepath = l->private_key;
-    info.alpn = "http/1.1";
-  }
-  lws_words[0] = '\0';
-  s->creating = l;
-  l->vhost = lws_create_vhost(s->context, &info);
-  s->creating = NULL;
-  if (l->vhost && !l->certificate == !l->tls) return 0;
-  snprintf(why, why_bytes, "listener %s: %s", l->name, *lws_words ? lws_words : "libwebsockets refused it");
-  return -1;
-}
-
-static void listener_free(struct listener *l) {
-  if (!l) return;
-  if (l->fd >= 0) close(l->fd);
-  free(l->name);
-  free(l->certificate);
-  free(l->private_key);
-  free(l);
-}
-
-static struct listener *listener_copy(struct server *s, const struct server_listener *from) {
-  struct listener *l = calloc(1, sizeof *l);
-  if (!l) return NULL;
-  l->fd = -1;
-  l->server = s;
-  l->handlers = from->handlers;
-  l->message_max_bytes = from->message_max_bytes;
-  l->name = strdup(from->name);
-  l->certificate = from->certificate ? strdup(from->certificate) : NULL;
-  l->private_key = from->private_key ? strdup(from->private_key) : NULL;
-  if (l->name && !from->certificate == !l->certificate && !from->private_key == !l->private_key) return l;
-  listener_free(l);
-  return NULL;
-}
-
-int server_listen(struct server *s, const struct server_listener *listener, char *bound, size_t bound_bytes,
-                  char *why, size_t why_bytes) {
-  if (!listener->certificate != !listener->private_key) {
-    snprintf(why, why_bytes, "listener %s: certificate and key come together", listener->name);
-    return -1;
-  }
-  struct listener *l = listener_copy(s, listener);
-  if (!l) {
-    snprintf(why, why_bytes, "listener %s: out of memory", listener->name);
-    return -1;
-  }
-  l->fd = listen_on(listener->address, bound, bound_bytes, why, why_bytes);
-  if (l->fd < 0 || create_vhost(s, l, why, why_bytes) < 0) {
-    listener_free(l); /* a vhost that was made goes with the context */
-    return -1;
-  }
-  uv_poll_init(s->loop, &l->poll, l->fd);
-  uv_timer_init(s->loop, &l->pause);
-  s->open_handles += 2;
-  l->poll.data = l->pause.data = l;
-  l->next = s->listeners;
-  s->listeners = l;
-  uv_poll_start(&l->poll, UV_READABLE, on_connections);
-  return 0;
-}
-
-int server_reload_tls(struct server *s, char *why, size_t why_bytes) {
-  for (struct listener *l = s->listeners; l; l = l->next) {
-    if (!l->tls) continue;
-    if (tls_check_files(l->certificate, l->private_key, why, why_bytes) < 0) return -1;
-    if (tls_load_files(l->tls, l->certificate, l->private_key, why, why_bytes) < 0) return -1;
-  }
-  return 0;
 }
 
 /* ---- the public face ---- */
@@ -314,15 +179,12 @@ static void set_defaults(struct server_limits *limits) {
   set_default(&limits->ws_silence_ms, 90 * 1000);
   set_default(&limits->ws_close_ms, 5 * 1000);
   set_default(&limits->linger_ms, 2 * 1000);
+  if (limits->handshake_max_s == 0) limits->handshake_max_s = 10;
   if (limits->connections_max == 0) limits->connections_max = 16384;
 }
 
 static void server_free(struct server *s) {
-  while (s->listeners) {
-    struct listener *next = s->listeners->next;
-    listener_free(s->listeners);
-    s->listeners = next;
-  }
+  listeners_free(s);
   free(s->slots);
   free(s->free_slots);
   free(s->tls_buffer);
@@ -345,7 +207,7 @@ int server_create(struct server **out, uv_loop_t *loop, const struct server_limi
     s->free_count++;
   }
   if (create_context(s) < 0) {
-    snprintf(why, why_bytes, "libwebsockets: %s", *lws_words ? lws_words : "no context");
+    snprintf(why, why_bytes, "libwebsockets: %s", *server_lws_words ? server_lws_words : "no context");
     server_free(s);
     return -1;
   }
@@ -379,18 +241,13 @@ void server_ws_close(struct server *s, conn_id conn, int code, const char *reaso
 void server_stop_listening(struct server *s) {
   if (s->stopping) return;
   s->stopping = true;
-  for (struct listener *l = s->listeners; l; l = l->next) {
-    uv_poll_stop(&l->poll);
-    uv_timer_stop(&l->pause);
-    close(l->fd);
-    l->fd = -1;
-  }
+  listeners_stop(s);
   for (size_t i = 0; i < s->limits.connections_max; i++) {
     if (s->slots[i]) conn_arm(s->slots[i]); /* idle ones are due now */
   }
 }
 
-static void on_handle_closed(uv_handle_t *handle) {
+void server_handle_closed(uv_handle_t *handle) {
   struct server *s = handle->data;
   s->open_handles--;
 }
@@ -399,12 +256,8 @@ void server_destroy(struct server *s) {
   if (!s) return;
   server_stop_listening(s);
   s->dying = true;
-  for (struct listener *l = s->listeners; l; l = l->next) {
-    l->poll.data = l->pause.data = s;
-    uv_close((uv_handle_t *)&l->poll, on_handle_closed);
-    uv_close((uv_handle_t *)&l->pause, on_handle_closed);
-  }
-  uv_close((uv_handle_t *)&s->lag_timer, on_handle_closed);
+  listeners_close(s);
+  uv_close((uv_handle_t *)&s->lag_timer, server_handle_closed);
   /* The first call closes the sockets; once libuv has let go of them, the second frees the context. */
   lws_context_destroy(s->context);
   for (int spare = SPARE_TURNS; spare > 0; spare -= s->open_handles == 0) uv_run(s->loop, UV_RUN_NOWAIT);

@@ -64,13 +64,14 @@ struct server_limits {
   size_t body_max_bytes;  /* 1 MiB */
   int64_t request_max_ms; /* first byte to last: 10 s */
   /* 0 takes the default in brackets. */
-  int64_t idle_max_ms;    /* a connection without a request [75 s] */
-  int64_t write_max_ms;   /* a peer that does not read what we wrote [30 s] */
-  int64_t ws_ping_ms;     /* our ping goes out this often [25 s] */
-  int64_t ws_silence_ms;  /* a WebSocket without any byte is dropped [90 s] */
-  int64_t ws_close_ms;    /* wait for the peer's half of the closing handshake [5 s] */
-  int64_t linger_ms;      /* our side is shut, the peer's is not [2 s] */
-  size_t connections_max; /* more are closed at once [16384] */
+  int64_t idle_max_ms;      /* a connection without a request [75 s] */
+  int64_t write_max_ms;     /* a peer that does not read what we wrote [30 s] */
+  int64_t ws_ping_ms;       /* our ping goes out this often [25 s] */
+  int64_t ws_silence_ms;    /* a WebSocket without any byte is dropped [90 s] */
+  int64_t ws_close_ms;      /* wait for the peer's half of the closing handshake [5 s] */
+  int64_t linger_ms;        /* our side is shut, the peer's is not [2 s] */
+  unsigned handshake_max_s; /* TLS handshake and the first byte behind it [10 s] */
+  size_t connections_max;   /* more are closed at once [16384] */
 };
 
 /* 0, or -1 with `why`. Raises the process's soft limit of open files when it can. */

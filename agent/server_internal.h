@@ -1,4 +1,4 @@
-/* Inside the server: what server.c, server_conn.c, server_ws.c and server_tls.c share. Nobody else's. */
+/* Inside the server: what the agent/server*.c files share. Nobody else's. */
 #ifndef AGENT_SERVER_INTERNAL_H
 #define AGENT_SERVER_INTERNAL_H
 
@@ -63,6 +63,7 @@ struct conn {
   struct lws *wsi;
   enum conn_state state;
   bool loopback;
+  bool heard;      /* the first byte behind a TLS handshake is in */
   bool close_seen; /* libwebsockets has closed it, and will say when it is gone */
   uv_timer_t timer;
   int64_t timer_due_ms; /* of uv_now(); 0: not running */
@@ -88,10 +89,20 @@ struct conn {
 };
 
 /* ---- server.c ---- */
+#define SERVER_PROTOCOL "sidetone" /* the name by which libwebsockets finds our callback */
+extern const struct lws_protocols server_protocols[];
+extern const lws_retry_bo_t server_no_hangup;
+extern char server_lws_words[256]; /* its newest error line; "" before it is asked for something */
+void server_handle_closed(uv_handle_t *handle); /* handle->data: the server */
 struct moment server_moment(struct server *s);
 int64_t server_now_ms(const struct server *s);
 struct conn *server_find(const struct server *s, conn_id id);
 void server_forget(struct conn *c); /* frees the slot */
+
+/* ---- server_listen.c ---- */
+void listeners_stop(struct server *s);  /* no more accepts, ports free */
+void listeners_close(struct server *s); /* their handles */
+void listeners_free(struct server *s);
 
 /* ---- server_conn.c: output, time and HTTP of one connection ---- */
 struct conn *conn_create(struct listener *l, bool loopback);
