@@ -94,6 +94,7 @@ static void skip_hole(struct hearing *l, int64_t samples) {
   l->sink(l->arg, from * FRAME_MS, l->decided_frame * FRAME_MS, false, 0.0f);
   l->next_samples += frames * VAD_FRAME_SAMPLES;
   l->base_frame = l->decided_frame;
+  l->instant = false;
   vad_init(l->vad);
   fill(l, NULL, (size_t)(samples - frames * VAD_FRAME_SAMPLES));
 }
