@@ -10,7 +10,8 @@
 
 #include "dsp/timebase.h"
 
-enum { HOLD_FRAMES = 256, HOLD_BYTES = 128 * 1024, HOLD_US = 2000000 };
+/* 2 s of both tracks: in frames of 10 ms, and in bytes of 16-bit sound at 16 kHz. */
+enum { HOLD_FRAMES = 400, HOLD_BYTES = 128 * 1024, HOLD_US = 2000000 };
 
 struct hold_frame {
   int track;
