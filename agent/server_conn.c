@@ -199,7 +199,12 @@ void conn_flush(struct conn *c) {
   }
   if (c->blocked || c->out_sent < c->out_bytes) return;
   drop_output(c);
-  if (c->state == CONN_WRITING && !c->in_handler) next_request(c);
+  if (c->state == CONN_WRITING && !c->in_handler) {
+    if (c->last_request)
+      conn_set_state(c, CONN_LEAVING); /* more came while the answer was on its way, and was dropped */
+    else
+      next_request(c);
+  }
   if (c->state == CONN_LEAVING && !c->shut) shut_our_side(c);
 }
 
