@@ -1,10 +1,19 @@
 /* Who spoke when: the exact rules of speech-metrics.md 2 and 3 on the speech of two tracks, as it
  * comes. Knows nothing of sound: fed by a detector or by labels.
  *
- * Use: speech_init(), speech_feed() per track in rising time (the two tracks may run apart by any
- * amount; what is decided waits for the slower one), speech_facts() whenever somebody looks, with
- * the analysed duration T. The figures at the end do not depend on the pieces they were fed in.
- * Times are ms from the start of the part. No heap, no clock; belongs to one thread. */
+ * Use: speech_init(), speech_feed() per track in rising time (the tracks may run apart, see below;
+ * what is decided waits for the slower one), speech_facts() whenever somebody looks, with the
+ * analysed duration T. The figures at the end do not depend on the pieces they were fed in.
+ * Times are ms from the start of the part. No heap, no clock; belongs to one thread.
+ *
+ * Each decision is made when nothing that may still come can change it, and waits in a window of 512
+ * IPUs a track until then: 8 at most were ever used by tracks fed in step, so the rest is for a track
+ * that lags. When the window is full because the other track lags further or never comes, that one
+ * is taken as silent for half of it; what it says of that time later is cut away and counted once in
+ * forced_cuts. Parameters far from the defaults may keep more than 512 IPUs of a track undecided: the
+ * oldest are then decided as if the part ended, each counted in forced_cuts.
+ *
+ * The boundaries that the text leaves open are listed in dsp/overlap.h and dsp/turns.h. */
 #ifndef DSP_SPEECH_H
 #define DSP_SPEECH_H
 
@@ -17,8 +26,17 @@
 enum { SPEECH_DEFINITION = 1, SPEECH_EVENTS_MAX = 2000, RESPONSE_BUCKET_MS = 10 };
 
 struct speech_parameters {
-  uint32_t bridge_ms, discard_ms, group_ms, turn_ms, backchannel_ms, before_ms, after_ms, simultaneous_ms,
-      transition_ms, back_ms, dead_air_ms;
+  uint32_t bridge_ms;       /* own gaps below are filled, then */
+  uint32_t discard_ms;      /* runs below are dropped: what is left are the IPUs */
+  uint32_t group_ms;        /* own gaps below make one group, and one push */
+  uint32_t turn_ms;         /* own gaps below make one turn, if the other takes none in between */
+  uint32_t backchannel_ms;  /* the most speech of a group, and the longest loser of a start */
+  uint32_t before_ms;       /* the other spoke at most so long before a backchannel */
+  uint32_t after_ms;        /* and speaks again at most so long after it */
+  uint32_t simultaneous_ms; /* starts closer than this, overlapping */
+  uint32_t transition_ms;   /* the longest overlap at the end of an IPU that interrupts nobody */
+  uint32_t back_ms;         /* who comes back sooner has not given way */
+  uint32_t dead_air_ms;     /* mutual silence of this or more */
 };
 extern const struct speech_parameters speech_defaults;
 
@@ -41,11 +59,14 @@ struct speech;       /* sized by speech_bytes() */
 struct speech_facts; /* dsp/speech_facts.h: per track and joint, mergeable */
 
 size_t speech_bytes(void);
+/* `p` is copied. */
 void speech_init(struct speech *s, const struct speech_parameters *p);
 /* [from_ms, to_ms) of a track is speech or not; from_ms is where the last call of it ended, or later
- * (what lies between is silence). */
+ * (what lies between is silence); what lies before that is ignored. A track that is never fed is
+ * silent. Below 2^32 ms. */
 void speech_feed(struct speech *s, int track, int64_t from_ms, int64_t to_ms, bool speech);
-/* The facts as if the part ended at duration_ms; `s` is not changed. */
+/* The facts as if the part ended at duration_ms (or where a track was fed to, if that is later);
+ * `s` is not changed. */
 void speech_facts(const struct speech *s, int64_t duration_ms, struct speech_facts *out);
 /* Like speech_facts(), but this is the end: the observer is told of what was still open. Only
  * speech_init() may follow. */
@@ -62,7 +83,7 @@ struct speech_note {
 typedef void speech_observe_fn(void *arg, const struct speech_note *note);
 /* NULL: nobody (as after speech_init()). speech_facts() tells nothing. */
 void speech_set_observer(struct speech *s, speech_observe_fn *observe, void *arg);
-/* 0 none, 1 track 0, 2 track 1, 3 both: the newest instant known of both tracks. */
+/* 0 none, 1 track 0, 2 track 1, 3 both: the newest instant known of all tracks that were fed. */
 int speech_speaking(const struct speech *s);
 const char *speech_event_name(enum speech_event_kind kind); /* as in contract 4 */
 

@@ -2,7 +2,7 @@
  * and of several parts of a leg put together. Everything is per track (0 inbound, 1 outbound) and
  * symmetric; which track is which party is decided elsewhere.
  *
- * Plain data: may be copied, zeroed and compared; a zeroed struct is "nothing heard, 0 ms long" and
+ * Plain data: may be copied and zeroed; a zeroed struct is "nothing heard, 0 ms long" and
  * the neutral element of speech_facts_merge(). Pure functions, any thread. */
 #ifndef DSP_SPEECH_FACTS_H
 #define DSP_SPEECH_FACTS_H

@@ -136,13 +136,22 @@ static inline void model_facts(const struct model *m, struct speech_facts *f) {
   f->events_total = (uint64_t)m->event_count;
 }
 
-/* Index of the first joint member or row that differs, or -1. `present` is not the model's matter. */
+/* The name of the first row that differs, or NULL. `present` is not the model's matter. */
 static inline const char *facts_differ(const struct speech_facts *a, const struct speech_facts *b) {
   for (size_t i = 0; i < speech_field_count; i++) {
     const struct field *row = &speech_fields[i];
     if (row->offset == offsetof(struct speech_facts, present)) continue;
     const char *x = (const char *)a + row->offset, *y = (const char *)b + row->offset;
     if (memcmp(x, y, row->count * 8) != 0) return row->name;
+  }
+  return NULL;
+}
+
+/* The same for the stored events, whose order counts. Not memcmp(): an event has padding. */
+static inline const char *events_differ(const struct speech_facts *a, const struct speech_facts *b) {
+  if (a->event_count != b->event_count) return "event_count";
+  for (uint64_t i = 0; i < a->event_count; i++) {
+    if (by_event(&a->events[i], &b->events[i]) != 0) return "events";
   }
   return NULL;
 }

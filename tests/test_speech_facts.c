@@ -23,6 +23,17 @@ static struct speech_event event(enum speech_event_kind kind, int by, uint32_t s
       .kind = (uint8_t)kind, .by = (int8_t)by, .start_ms = start_ms, .overlap_ms = overlap_ms};
 }
 
+/* Without the padding of the events. */
+static void assert_same(const struct speech_facts *x, const struct speech_facts *y) {
+  assert_memory_equal(x, y, offsetof(struct speech_facts, events));
+  for (uint64_t i = 0; i < x->event_count; i++) {
+    assert_int_equal(x->events[i].kind, y->events[i].kind);
+    assert_int_equal(x->events[i].by, y->events[i].by);
+    assert_int_equal(x->events[i].start_ms, y->events[i].start_ms);
+    assert_int_equal(x->events[i].overlap_ms, y->events[i].overlap_ms);
+  }
+}
+
 /* A member that no row describes would be lost by storing and merging. */
 static void test_rows_cover_all_but_the_events(void **state) {
   (void)state;
@@ -75,10 +86,10 @@ static void test_merge_is_neutral_on_nothing(void **state) {
   speech_facts_event(&b, event(SPEECH_ATTEMPT, 1, 90, 30));
   c = b;
   speech_facts_merge(&a, &b, 0);
-  assert_memory_equal(&a, &c, sizeof a);
+  assert_same(&a, &c);
   memset(&b, 0, sizeof b);
   speech_facts_merge(&a, &b, 12345);
-  assert_memory_equal(&a, &c, sizeof a);
+  assert_same(&a, &c);
 }
 
 static void test_events_are_counted_stored_and_shifted(void **state) {
