@@ -1,86 +1,10 @@
-/* Properties of the whole fold: independent of order, form and ways; complete; of the right types. */
+/* Properties of the whole fold: independent of order, form and ways. */
 #include "agent/fold.h"
 
 #include <math.h>
 #include <time.h>
 
-#include "tests/fold_case.h"
-#include "tests/random_part.h"
-
-/* One leg with every event of the table, said by two agents. Odd rows carry what the fold reads. */
-static const struct {
-  const char *type, *payload;
-} story[] = {
-    {"call.initiated",
-     "{'direction':'outgoing','from':'+15550100001','to':'+15550100002','call_leg_id':'leg',"
-     "'call_session_id':'session','connection_id':'2900000000000000001','caller_id_name':'Ann',"
-     "'client_state':'{\\'leadId\\':\\'64b7f0c2a1b2c3d4e5f60718\\',\\'contactId\\':\\'"
-     "64b7f0c2a1b2c3d4e5f60718\\',"
-     "\\'conversationId\\':\\'64b7f0c2a1b2c3d4e5f60718\\',\\'campaignId\\':\\'64b7f0c2a1b2c3d4e5f60718\\',"
-     "\\'assignedAgent\\':\\'64b7f0c2a1b2c3d4e5f60718\\',\\'callType\\':\\'demo\\',\\'extra\\':1}',"
-     "'start_time':'2026-09-14T08:14:58.120Z'}"},
-    {"call.answered", "{'codec':'PCMU'}"},
-    {"call.bridged", "{}"},
-    {"call.machine.detection.ended", "{'result':'machine'}"},
-    {"call.hold", "{}"},
-    {"call.unhold", "{}"},
-    {"call.dtmf.received", "{'digit':'1'}"},
-    {"call.dtmf.received", "{'digit':'2'}"},
-    {"call.transcription",
-     "{'transcription_data':{'confidence':0.5,'is_final':true,'transcript':'hello','transcription_track':'"
-     "inbound'}}"},
-    {"streaming.failed", "{'failure_reason':'gone'}"},
-    {"call.payment.progress", "{'routing_number':'1'}"},
-    {"call.some.day", "{'new':[{'a':null}]}"},
-    {"call.hangup",
-     "{'hangup_cause':'normal_clearing','hangup_source':'caller','call_quality_stats':{'inbound':{'mos':'4.5'"
-     "}}}"},
-    {"call.hangup", "{'hangup_cause':'timeout','hangup_source':'callee'}"},
-    {"call.recording.saved",
-     "{'recording_urls':{'mp3':'https://r/1.mp3'},'public_recording_urls':{'mp3':'https://p/"
-     "1.mp3'},'recording_started_at':"
-     "'2026-09-14T08:15:00Z','recording_ended_at':'2026-09-14T08:15:09Z'}"},
-    {"call.cost", "{'status':'success','total_cost':'0.0071','billed_duration_secs':60}"},
-    {"sidetone.leg_lost", "{}"},
-};
-enum { STORY = sizeof story / sizeof *story, STORY_PARTS = 3 };
-
-/* A fact is an element or a part, as JSON. */
-struct fact {
-  json_t *json;
-  bool is_part;
-};
-enum { STORY_FACTS = STORY + STORY_PARTS };
-
-static void tell(struct fact *facts) {
-  static const char *const ids[STORY_PARTS] = {"a_1", "a_2", "b-x_7"};
-  for (size_t i = 0; i < STORY; i++) {
-    char id[16];
-    snprintf(id, sizeof id, "%zu", i);
-    json_t *payload = quoted(story[i].payload);
-    /* Every third pair shares its time, so that ids decide. */
-    struct event event = {.id = id,
-                          .type = story[i].type,
-                          .row = event_row(story[i].type),
-                          .has_occurred_at = true,
-                          .occurred_at_us = (start_ms + 1000 * (int64_t)(i - (i % 3 == 1))) * 1000,
-                          .payload = payload};
-    facts[i] = (struct fact){facts_event_element(&event), false};
-    json_decref(payload);
-  }
-  for (size_t i = 0; i < STORY_PARTS; i++) {
-    struct part *part = random_part(ids[i]);
-    facts[STORY + i] = (struct fact){part_to_json(part), true};
-    part_free(part);
-  }
-}
-
-static void add_fact(struct facts *facts, const struct fact *fact) {
-  if (fact->is_part)
-    facts_put_part(facts, part_from_json(fact->json));
-  else
-    facts_add_element(facts, fact->json);
-}
+#include "tests/fold_story.h"
 
 static void shuffle(size_t *order, size_t count) {
   for (size_t i = 0; i < count; i++) order[i] = i;
@@ -89,10 +13,6 @@ static void shuffle(size_t *order, size_t count) {
     order[i - 1] = order[k];
     order[k] = swap;
   }
-}
-
-static void release(struct fact *told) {
-  for (size_t i = 0; i < STORY_FACTS; i++) json_decref(told[i].json);
 }
 
 static void the_order_of_arrival_does_not_matter(void **state) {
@@ -288,125 +208,6 @@ static void agents_are_a_set(void **state) {
   facts_free(facts);
 }
 
-/* ---- every leaf against the field table ---- */
-
-struct leaf_row {
-  char path[96], type[24], words[256];
-};
-static struct leaf_row leaf_rows[256];
-static size_t leaf_count;
-
-/* path,bson_type,enum,...: the first three columns hold no quotes. */
-static int read_field_table(void **state) {
-  (void)state;
-  const char *shared = getenv("SIDETONE_SHARED");
-  char path[512], line[1024];
-  snprintf(path, sizeof path, "%s/data/calllog-fields.csv", shared && *shared ? shared : "../shared");
-  FILE *file = fopen(path, "r");
-  if (!file) {
-    print_error("%s is missing: set SIDETONE_SHARED to the folder of the shared data\n", path);
-    return -1;
-  }
-  while (fgets(line, sizeof line, file) && leaf_count < sizeof leaf_rows / sizeof *leaf_rows) {
-    struct leaf_row *row = &leaf_rows[leaf_count++];
-    char *rest = line;
-    snprintf(row->path, sizeof row->path, "%s", strsep(&rest, ","));
-    snprintf(row->type, sizeof row->type, "%s", strsep(&rest, ","));
-    snprintf(row->words, sizeof row->words, "|%s|", strsep(&rest, ","));
-  }
-  fclose(file);
-  return leaf_count > 200 ? 0 : -1;
-}
-
-static const struct leaf_row *find_leaf(const char *path) {
-  for (size_t i = 0; i < leaf_count; i++)
-    if (!strcmp(leaf_rows[i].path, path)) return &leaf_rows[i];
-  return NULL;
-}
-
-static void check_leaf(const struct leaf_row *row, const json_t *value) {
-  const char *type = row->type;
-  bool fine = !strcmp(type, "any");
-  if (!strcmp(type, "string")) fine = json_is_string(value);
-  if (!strcmp(type, "date")) fine = json_is_string(json_object_get(value, "$date"));
-  if (!strcmp(type, "objectId")) fine = json_is_string(json_object_get(value, "$oid"));
-  if (!strcmp(type, "bool")) fine = json_is_boolean(value);
-  if (!strcmp(type, "int32") || !strcmp(type, "int64")) fine = json_is_integer(value);
-  if (!strcmp(type, "double")) fine = json_is_real(value);
-  if (!strcmp(type, "array of string"))
-    fine = json_is_array(value) && (!json_array_size(value) || json_is_string(json_array_get(value, 0)));
-  if (!fine) fail_msg("%s is not of type %s", row->path, type);
-  if (!json_is_string(value) || !strcmp(row->words, "||")) return;
-  char word[128];
-  snprintf(word, sizeof word, "|%s|", json_string_value(value));
-  if (!strstr(row->words, word)) fail_msg("%s: %s is not one of %s", row->path, word, row->words);
-}
-
-static void check_leaves(const char *path, const json_t *value) {
-  const struct leaf_row *row = find_leaf(path);
-  if (row) {
-    check_leaf(row, value);
-    return;
-  }
-  char below[96];
-  const char *key;
-  json_t *member;
-  size_t i;
-  if (json_is_array(value)) {
-    json_array_foreach(document_reader(value), i, member) {
-      snprintf(below, sizeof below, "%s[]", path);
-      check_leaves(below, member);
-    }
-    return;
-  }
-  if (!json_is_object(value)) fail_msg("%s is not in the table of fields", path);
-  json_object_foreach(document_reader(value), key, member) {
-    snprintf(below, sizeof below, "%s%s%s", path, *path ? "." : "", key);
-    check_leaves(below, member);
-  }
-}
-
-static void every_leaf_is_in_the_table(void **state) {
-  (void)state;
-  srand(7);
-  struct fact told[STORY_FACTS];
-  tell(told);
-  struct facts *facts = facts_new(LEG);
-  for (size_t i = 0; i < STORY_FACTS; i++) {
-    add_fact(facts, &told[i]);
-    json_t *document = fold_plain(facts, NULL);
-    check_leaves("", document);
-    json_decref(document);
-  }
-  facts_free(facts);
-  release(told);
-}
-
-/* Null is never written: a field that is unknown is absent. */
-static void check_no_null(const char *path, const json_t *value) {
-  const char *key;
-  json_t *member;
-  size_t i;
-  if (json_is_null(value)) fail_msg("null under %s", path);
-  if (json_is_array(value)) json_array_foreach(document_reader(value), i, member) check_no_null(path, member);
-  if (json_is_object(value))
-    json_object_foreach(document_reader(value), key, member) check_no_null(key, member);
-}
-
-static void nothing_is_null(void **state) {
-  (void)state;
-  struct fact told[STORY_FACTS];
-  tell(told);
-  struct facts *facts = facts_new(LEG);
-  for (size_t i = 0; i < STORY_FACTS; i++) add_fact(facts, &told[i]);
-  json_t *document = fold_plain(facts, NULL);
-  json_object_del(json_object_get(document, "telnyx"), "webhookEvents"); /* theirs, as they came */
-  check_no_null("the document", document);
-  json_decref(document);
-  facts_free(facts);
-  release(told);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_order_of_arrival_does_not_matter),
@@ -417,8 +218,6 @@ int main(void) {
       cmocka_unit_test(members_in_the_order_of_the_data_model),
       cmocka_unit_test(stripping_for_replay),
       cmocka_unit_test(agents_are_a_set),
-      cmocka_unit_test(every_leaf_is_in_the_table),
-      cmocka_unit_test(nothing_is_null),
   };
-  return cmocka_run_group_tests(tests, read_field_table, NULL);
+  return cmocka_run_group_tests(tests, NULL, NULL);
 }
