@@ -14,8 +14,8 @@
 #include "telnyx/event.h"
 
 enum {
-  FACTS_PAYLOAD_MAX_BYTES = 32 * 1024,         /* of one webhook, as JSON text; above: cut */
-  FACTS_PAYLOADS_MAX_BYTES = 4 * 1024 * 1024   /* of one leg; what comes later is stored without */
+  FACTS_PAYLOAD_MAX_BYTES = 32 * 1024,       /* of one webhook, as JSON text; above: cut */
+  FACTS_PAYLOADS_MAX_BYTES = 4 * 1024 * 1024 /* of one leg; what comes later is stored without */
 };
 
 struct facts {
@@ -47,11 +47,11 @@ uint64_t facts_revision(const struct facts *facts); /* webhooks + sum of n */
 int64_t facts_last_sign_ms(const struct facts *facts);
 
 struct fold_options {
-  const char *agent_id;      /* shown in metadata.sidetone.agents */
+  const char *agent_id; /* shown in metadata.sidetone.agents */
   const char *version;
-  bool inbound_is_agent;     /* calls.party */
-  bool plc;                  /* quality.plc */
-  bool asr_stream;           /* quality.consumer */
+  bool inbound_is_agent; /* calls.party */
+  bool plc;              /* quality.plc */
+  bool asr_stream;       /* quality.consumer */
 };
 
 struct fold_summary { /* what others need of the document without walking it */
@@ -60,14 +60,13 @@ struct fold_summary { /* what others need of the document without walking it */
   int64_t initiated_at_ms, ended_at_ms; /* 0: unknown */
   double total_s, mos;                  /* NaN: unknown */
   bool ended, complete, partial;
-  bool lost;    /* ended by sidetone.leg_lost */
-  bool hung_up; /* ended by call.hangup */
+  bool lost;             /* ended by sidetone.leg_lost */
+  bool hung_up;          /* ended by call.hangup */
   bool inbound_is_agent; /* whose track is whose: calls.party, or client_state.party */
 };
 
 /* The document with telnyx.webhookEvents and metadata.sidetone.media in it. New reference. */
-json_t *fold(const struct facts *facts, const struct fold_options *options,
-             struct fold_summary *summary);
+json_t *fold(const struct facts *facts, const struct fold_options *options, struct fold_summary *summary);
 /* What replay prints: without _id, createdAt, updatedAt, metadata.sidetone.media. Changes `document`. */
 void fold_strip(json_t *document);
 

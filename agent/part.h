@@ -15,25 +15,25 @@
 enum part_state { PART_OPEN, PART_CLOSED, PART_CUT };
 
 struct part {
-  char id[96];  /* "<agent.id>_<k>" */
-  uint64_t n;   /* grows at each write */
+  char id[96]; /* "<agent.id>_<k>" */
+  uint64_t n;  /* grows at each write */
   enum part_state state;
-  int64_t opened_ms, closed_ms;            /* wall clock, epoch ms; 0: not yet */
-  int64_t start_ms;                        /* arrival of the first `start`; 0: none */
-  int64_t first_frame_ms, last_frame_ms;   /* arrival of media, wall clock; 0: none */
+  int64_t opened_ms, closed_ms;          /* wall clock, epoch ms; 0: not yet */
+  int64_t start_ms;                      /* arrival of the first `start`; 0: none */
+  int64_t first_frame_ms, last_frame_ms; /* arrival of media, wall clock; 0: none */
   /* Of the first `start`; owned by the part; "" when absent. */
   char stream_id[257], call_control_id[257], call_session_id[257], call_leg_id[257];
   char from[257], to[257];
-  char *client_state;                      /* malloc'ed, NULL when absent */
+  char *client_state; /* malloc'ed, NULL when absent */
   struct {
     bool seen;
-    char encoding[16];                     /* of the newest `start` */
+    char encoding[16]; /* of the newest `start` */
     uint32_t sample_rate_hz, ptime_us;
-    uint8_t chunk_scope, ts_unit;          /* enums of dsp/timebase.h */
+    uint8_t chunk_scope, ts_unit; /* enums of dsp/timebase.h */
     uint64_t payload_bytes;
-    struct delivery_facts *delivery;       /* owned */
+    struct delivery_facts *delivery; /* owned */
   } track[TRACK_COUNT];
-  struct speech_facts *speech;             /* owned; NULL: nothing was heard (codec without decoder) */
+  struct speech_facts *speech; /* owned; NULL: nothing was heard (codec without decoder) */
   uint64_t frames_ignored, frames_before_start_dropped, parse_errors, messages_missing, formats;
   json_t *dtmf;   /* array of {"digit","at_ms"}, owned; stream order */
   json_t *errors; /* array of {"code","title","detail","at_ms"}, owned, at most 100 */
