@@ -199,7 +199,11 @@ static void count_received(struct state *s, struct delivery_facts *f, const stru
 static int64_t place_by_neighbour(struct state *s, uint64_t number) {
   int64_t distance = 0;
   const struct ledger_note *note = ledger_neighbour(&s->ledger, number, &distance);
-  int64_t place_us = note != NULL ? note->place_us + distance * (int64_t)s->ptime_us : s->feed_us;
+  if (note == NULL) return s->feed_us;
+  /* Further than the ledger remembers is no place at all; it only must not overflow. */
+  if (distance > LEDGER_MEMORY) distance = LEDGER_MEMORY;
+  if (distance < -LEDGER_MEMORY) distance = -LEDGER_MEMORY;
+  int64_t place_us = note->place_us + distance * (int64_t)s->ptime_us;
   return place_us > 0 ? place_us : 0;
 }
 

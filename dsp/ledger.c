@@ -78,8 +78,8 @@ uint64_t ledger_hole(const struct ledger *l, uint64_t number) {
 
 void ledger_numbering_jump(struct ledger *l, uint64_t number) {
   uint64_t hole = ledger_hole(l, number);
-  l->removed_before = l->removed;
-  l->removed += hole;
+  l->removed_before = number - without_jumps(l, number);
+  l->removed = l->removed_before + hole;
   l->removed_at = number;
   l->numbering_jumps++;
 }
@@ -184,13 +184,16 @@ struct ledger_note *ledger_note(struct ledger *l, uint64_t number) {
 
 const struct ledger_note *ledger_neighbour(struct ledger *l, uint64_t number, int64_t *distance) {
   uint64_t n = without_jumps(l, number);
-  for (uint64_t m = n - 1; l->open && ahead(m, l->next) >= 0; m--) {
-    if (ahead(m, l->highest) > 0 || !slot_of(l, m)->received) continue;
+  if (!l->open) return NULL;
+  /* Numbers far away begin the search at the near end of what waits. */
+  uint64_t below = ahead(n, l->highest) > 0 ? l->highest : n - 1;
+  for (uint64_t m = below; ahead(m, l->next) >= 0; m--) {
+    if (!slot_of(l, m)->received) continue;
     *distance = ahead(n, m);
     return &slot_of(l, m)->note;
   }
-  uint64_t above = ahead(n + 1, l->next) < 0 ? l->next : n + 1;
-  for (uint64_t m = above; l->open && ahead(m, l->highest) <= 0; m++) {
+  uint64_t above = ahead(n, l->next) < 0 ? l->next : n + 1;
+  for (uint64_t m = above; ahead(m, l->highest) <= 0; m++) {
     if (!slot_of(l, m)->received) continue;
     *distance = ahead(n, m);
     return &slot_of(l, m)->note;

@@ -187,6 +187,12 @@ static void numbering_jump_is_taken_out(void **state) {
   expect(&b, 20, 20);
   assert_int_equal(b.ours.duplicates, 1);
   assert_int_equal(b.ours.numbering_jumps, 1);
+  /* A jump told by a number of before the last jump. */
+  uint64_t low = 490;
+  ledger_numbering_jump(&b.ours, low);
+  assert_int_equal(ledger_hole(&b.ours, low), 0);
+  assert_int_equal(ledger_take(&b.ours, low, b.now_us), LEDGER_NEW);
+  assert_int_equal(ledger_expected(&b.ours), 21);
 }
 
 static void numbers_come_back_in_order_once(void **state) {

@@ -1,0 +1,251 @@
+/* Properties 4 to 7 and 9 to 11 of voice-quality.md 7.8 on random tracks; the seed is in every failure. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "dsp/timebase.h"
+#include "tests/delivery_feed.h"
+
+enum { ROUNDS = 60 };
+
+static struct feed feed, changed;
+static struct delivery_facts facts, other;
+
+static uint32_t next(uint32_t *x) {
+  return *x = *x * 1664525 + 1013904223;
+}
+
+static uint32_t below(uint32_t *x, uint32_t n) {
+  return (next(x) >> 8) % n;
+}
+
+/* A track with noise, loss in runs, stalls, pauses, clock jumps, bad and self-delayed frames; with
+ * `wild` also duplicates, disorder, leaps and steps back in time. */
+static void random_feed(struct feed *f, uint32_t seed, bool wild) {
+  uint32_t x = seed;
+  int64_t media_us = 0, now_us = 1000000, held_until_us = 0;
+  uint64_t number = below(&x, 5000);
+  feed_clear(f);
+  for (size_t i = 0; i < 1500 + below(&x, 1500); i++) {
+    uint32_t kind = below(&x, 400);
+    if (kind < 3) held_until_us = now_us + below(&x, 1500000);
+    uint32_t lost = kind >= 3 && kind < 8 ? 1 + below(&x, 6) : 0;
+    number += 1 + lost;
+    media_us += (1 + (int64_t)lost) * FRAME_US;
+    now_us += (1 + (int64_t)lost) * FRAME_US;
+    int64_t pause_us = kind == 8 ? (int64_t)below(&x, 3000000) : 0;
+    media_us += pause_us;
+    now_us += pause_us;
+    if (kind == 9) media_us += (int64_t)below(&x, 4000000) - 1000000;
+    if (wild && kind == 10) number += below(&x, 8000);
+    if (wild && kind == 11) number -= below(&x, 400);
+    if (wild && kind == 12) now_us -= below(&x, 50000);
+    int64_t arrival_us = now_us + below(&x, 8000);
+    if (arrival_us < held_until_us) arrival_us = held_until_us;
+    if (f->count > 0 && !wild && arrival_us < f->frame[f->count - 1].arrival_us) {
+      arrival_us = f->frame[f->count - 1].arrival_us;
+    }
+    struct delivery_input *in = feed_add(f, number, media_us, arrival_us);
+    in->upstream_bad = below(&x, 100) == 0;
+    in->self_delayed = below(&x, 150) == 0;
+    in->sid = below(&x, 200) == 0;
+    if (wild && kind >= 13 && kind < 20) {
+      feed_add(f, number - below(&x, 60), media_us, arrival_us)->read_ordinal = in->read_ordinal;
+    }
+  }
+}
+
+static void fail_where(const char *what, uint32_t seed) {
+  for (size_t i = 0; i < delivery_field_count; i++) {
+    const struct field *row = &delivery_fields[i];
+    if (memcmp((char *)&facts + row->offset, (char *)&other + row->offset, 8 * row->count) != 0) {
+      fail_msg("%s, seed %u: %s differs (%lld, %lld)", what, seed, row->name,
+               *(long long *)(void *)((char *)&facts + row->offset),
+               *(long long *)(void *)((char *)&other + row->offset));
+    }
+  }
+  fail_msg("%s, seed %u: windows differ", what, seed);
+}
+
+static void expect_same(const char *what, uint32_t seed) {
+  if (memcmp(&facts, &other, sizeof(facts)) != 0) fail_where(what, seed);
+}
+
+static void p4_looking_changes_nothing(void **state) {
+  (void)state;
+  for (uint32_t seed = 1; seed <= ROUNDS; seed++) {
+    random_feed(&feed, seed, true);
+    feed_facts(&feed, 0, &facts);
+    feed_facts(&feed, 1 + seed * 7, &other);
+    /* Windows beyond those in use keep what an earlier look has left there. */
+    size_t used = sizeof(other.windows[0]) * other.window_count;
+    memset((char *)other.windows + used, 0, sizeof(other.windows) - used);
+    expect_same("looked at in between", seed);
+  }
+}
+
+static void p5_only_differences_count(void **state) {
+  (void)state;
+  static const int64_t shift_us[] = {1, -999999, 4294967296, INT64_C(1) << 40};
+  for (uint32_t seed = 1; seed <= ROUNDS; seed++) {
+    random_feed(&feed, seed, true);
+    feed_facts(&feed, 0, &facts);
+    for (int what = 0; what < 3; what++) {
+      changed = feed;
+      for (size_t i = 0; i < changed.count; i++) {
+        struct delivery_input *in = &changed.frame[i];
+        if (what == 0) in->arrival_us += shift_us[seed % 4];
+        if (what == 1) in->media_us += shift_us[seed % 4];
+        if (what == 2) in->number += UINT64_MAX - 1000 * (seed % 4);
+      }
+      feed_facts(&changed, 0, &other);
+      expect_same(what == 0 ? "arrivals shifted" : what == 1 ? "media shifted" : "numbers shifted", seed);
+    }
+  }
+}
+
+static void p6_a_duplicate_changes_its_count(void **state) {
+  (void)state;
+  for (uint32_t seed = 1; seed <= ROUNDS; seed++) {
+    random_feed(&feed, seed, false);
+    feed_facts(&feed, 0, &facts);
+    uint32_t x = seed * 77;
+    size_t at = below(&x, (uint32_t)feed.count - 1), behind = below(&x, 10);
+    changed = feed;
+    size_t to = at + 1 + behind < feed.count ? at + 1 + behind : feed.count;
+    memmove(&changed.frame[to + 1], &changed.frame[to], (feed.count - to) * sizeof(feed.frame[0]));
+    changed.count++;
+    changed.frame[to] = feed.frame[at];
+    changed.frame[to].arrival_us = feed.frame[to - 1].arrival_us;
+    feed_facts(&changed, 0, &other);
+    assert_int_equal(other.duplicate_frames, facts.duplicate_frames + 1);
+    other.duplicate_frames = facts.duplicate_frames;
+    other.reads = facts.reads;
+    other.reads_of_many = facts.reads_of_many;
+    other.read_frames = facts.read_frames;
+    other.self_delayed_frames = facts.self_delayed_frames;
+    expect_same("one frame twice", seed);
+  }
+}
+
+static void p6_one_frame_later(void **state) {
+  (void)state;
+  for (uint32_t seed = 1; seed <= ROUNDS; seed++) {
+    uint32_t x = seed;
+    feed_clear(&feed);
+    for (int64_t n = 0; n < 600; n++) feed_add(&feed, (uint64_t)n, n * FRAME_US, n * FRAME_US + 30000);
+    feed_facts(&feed, 0, &facts);
+    size_t at = 50 + below(&x, 400), behind = 1 + below(&x, 48);
+    changed = feed;
+    memmove(&changed.frame[at], &changed.frame[at + 1], behind * sizeof(feed.frame[0]));
+    changed.frame[at + behind] = feed.frame[at];
+    changed.frame[at + behind].arrival_us = feed.frame[at + behind].arrival_us + 1000;
+    feed_facts(&changed, 0, &other);
+    if (other.received_frames != 600 || other.expected_frames != 600 || other.reordered_frames != 1 ||
+        other.max_reorder_frames != behind || other.jitter_sum_ms != 0.0 || other.stall_count != 0 ||
+        other.late_frames + other.duplicate_frames + other.clock_jumps + other.numbering_jumps != 0) {
+      fail_where("one frame later", seed);
+    }
+  }
+}
+
+/* The same times told in ticks of several clocks. */
+static void p7_any_clock(void **state) {
+  (void)state;
+  static const enum codec_id codec[] = {CODEC_PCMU, CODEC_L16_16K, CODEC_OPUS};
+  for (size_t c = 0; c < sizeof(codec) / sizeof(codec[0]); c++) {
+    struct timebase timebase;
+    const struct codec *row = codec_row(codec[c]);
+    uint32_t x = 7;
+    timebase_init(&timebase, row);
+    struct timebase_event event[400];
+    for (uint64_t n = 0; n < 400; n++) {
+      event[n] = (struct timebase_event){.has_chunk = true,
+                                         .has_timestamp = true,
+                                         .chunk = n,
+                                         .timestamp = n * row->rtp_clock_hz / 50,
+                                         .payload_bytes = 20 * row->bytes_per_ms};
+      if (n < TIMEBASE_EVENTS) timebase_observe(&timebase, TRACK_INBOUND, &event[n]);
+    }
+    timebase_decide(&timebase, TRACK_INBOUND);
+    feed_clear(&feed);
+    for (uint64_t n = 0; n < 400; n++) {
+      struct timebase_place place;
+      timebase_place(&timebase, TRACK_INBOUND, &event[n], &place);
+      feed_add(&feed, place.number, place.media_us, (int64_t)n * FRAME_US + below(&x, 70000));
+    }
+    feed_facts(&feed, 0, c == 0 ? &facts : &other);
+    if (c > 0) expect_same("another clock", (uint32_t)c);
+  }
+}
+
+static void p9_p10_sums(void **state) {
+  (void)state;
+  for (uint32_t seed = 1; seed <= ROUNDS; seed++) {
+    random_feed(&feed, seed, seed % 2);
+    feed_facts(&feed, 0, &facts);
+    struct delivery_figures figures;
+    for (int consumer = 0; consumer < DELIVERY_CONSUMERS; consumer++) {
+      uint64_t bursts = facts.burst_frames[consumer] + facts.gap_frames[consumer];
+      uint64_t bad = facts.burst_bad[consumer] + facts.gap_bad[consumer];
+      if (bursts != facts.expected_frames || bad != facts.bad_frames[consumer])
+        fail_msg("seed %u: bursts", seed);
+      delivery_figures(&facts, codec_row(CODEC_PCMU), false, (enum quality_consumer)consumer, &figures);
+      double lost = figures.missing_frames.value + figures.discarded_adaptive.value +
+                    figures.concealed_frames.value + figures.upstream_bad_frames.value +
+                    figures.inserted_silence_frames.value;
+      double ppl_pct = fmin(100, 100 * lost / figures.expected_frames.value);
+      if (fabs(ppl_pct - figures.ppl_pct.value) > 1e-9) fail_msg("seed %u: the causes are not the sum", seed);
+    }
+    uint64_t expected = 0, missing = 0, weight_us = 0;
+    for (size_t i = 0; i < facts.window_count; i++) {
+      expected += facts.windows[i].expected_frames;
+      missing += facts.windows[i].missing_frames;
+      weight_us += facts.windows[i].weight_us;
+    }
+    if (facts.expected_frames < facts.received_frames || expected != facts.expected_frames ||
+        weight_us != facts.expected_us || missing < facts.expected_frames - facts.received_frames) {
+      fail_msg("seed %u: %d expected, %d received, %d in windows", seed, (int)facts.expected_frames,
+               (int)facts.received_frames, (int)expected);
+    }
+  }
+}
+
+static void p11_any_input(void **state) {
+  (void)state;
+  for (uint32_t seed = 1; seed <= ROUNDS; seed++) {
+    uint32_t x = seed;
+    feed_clear(&feed);
+    for (int i = 0; i < 1000; i++) {
+      uint64_t number = (uint64_t)next(&x) << below(&x, 33);
+      if (i > 0 && below(&x, 4) > 0) number = feed.frame[i - 1].number + below(&x, 3);
+      int64_t media_us = ((int64_t)next(&x) - INT32_MAX) * (INT64_C(1) << below(&x, 20));
+      struct delivery_input *in = feed_add(&feed, number, media_us, ((int64_t)next(&x) - INT32_MAX) * 1000);
+      in->duration_us = next(&x) >> 4;
+    }
+    feed_facts(&feed, 50, &facts);
+    struct delivery_figures figures;
+    delivery_figures(&facts, codec_row(CODEC_PCMU), true, CONSUMER_PLAYOUT, &figures);
+    if (figures.mos_lqe.absent == NULL && !(figures.mos_lqe.value >= 1 && figures.mos_lqe.value <= 4.5)) {
+      fail_msg("seed %u: MOS %g", seed, figures.mos_lqe.value);
+    }
+    if (facts.received_frames > facts.expected_frames) fail_msg("seed %u: more received than expected", seed);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(p4_looking_changes_nothing),
+      cmocka_unit_test(p5_only_differences_count),
+      cmocka_unit_test(p6_a_duplicate_changes_its_count),
+      cmocka_unit_test(p6_one_frame_later),
+      cmocka_unit_test(p7_any_clock),
+      cmocka_unit_test(p9_p10_sums),
+      cmocka_unit_test(p11_any_input),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
