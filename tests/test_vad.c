@@ -26,7 +26,7 @@ static uint32_t noise_state;
 
 static int32_t noise(int32_t amplitude) {
   noise_state = noise_state * 1664525u + 1013904223u;
-  return (int32_t)(noise_state >> 16) * (2 * amplitude + 1) / 65536 - amplitude;
+  return (int32_t)((int64_t)(noise_state >> 16) * (2 * amplitude + 1) / 65536) - amplitude;
 }
 
 /* A talker made of integers: buzzing vowels of 220 ms at changing pitch and colour with gaps of 120 ms,
@@ -318,7 +318,7 @@ static void answers_are_the_same_bits_everywhere(void **state) {
     hash = (hash ^ bits) * 16777619u;
     hash = (hash ^ (uint32_t)(a.settled[i] + 2 * a.instant[i])) * 16777619u;
   }
-  static const uint32_t expected_hash = 0x4abe4d50u;
+  static const uint32_t expected_hash = 0xfae7e5feu;
   static const int expected_heard = 602;
   if (hash != expected_hash || heard(&a, 0, 900) != expected_heard)
     fail_msg("hash 0x%08x, %d frames of speech; expected 0x%08x, %d", (unsigned)hash, heard(&a, 0, 900),

@@ -82,8 +82,13 @@ static bool next_value(char **at, char *text, size_t bytes) {
 }
 
 static bool is_silence(const char *text) {
+  static const char *const words[] = {"", "#", "sil", "sp"};
   text += strspn(text, " ");
-  return *text == '\0' || strcmp(text, "#") == 0 || strcmp(text, "sil") == 0 || strcmp(text, "sp") == 0;
+  size_t length = strcspn(text, " ");
+  if (text[length + strspn(text + length, " ")] != '\0') return false; /* a second word */
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (strlen(words[i]) == length && memcmp(text, words[i], length) == 0) return true;
+  return false;
 }
 
 static void read_textgrid(char *text, int tier, struct truth *t) {

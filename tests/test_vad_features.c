@@ -15,7 +15,7 @@ static uint32_t noise_state;
 
 static int32_t noise(int32_t amplitude) {
   noise_state = noise_state * 1664525u + 1013904223u;
-  return (int32_t)(noise_state >> 16) * (2 * amplitude + 1) / 65536 - amplitude;
+  return (int32_t)((int64_t)(noise_state >> 16) * (2 * amplitude + 1) / 65536) - amplitude;
 }
 
 /* Pulses of 100 Hz for a second in noise, then noise alone for a second, and so on. */
