@@ -101,15 +101,22 @@ static int64_t delivered_us(struct fixture_audio *a, const struct impairment *im
   return t;
 }
 
-static void swap_with_next(struct fixture_audio *a, const bool *swapped) {
+/* A reordered frame comes right after its successor: later than it should, never earlier. One that was
+ * overtaken so is not held back itself. */
+static void hold_back(struct fixture_audio *a, bool *late) {
   for (size_t i = 0; i < a->slots; i++) {
-    if (!swapped[i]) continue;
+    if (!late[i]) continue;
+    struct slot held = a->slot[i];
     size_t j = i + 1;
-    while (j < a->slots && a->slot[j].track != a->slot[i].track) j++;
-    if (j == a->slots) return;
-    uint32_t index = a->slot[i].index;
-    a->slot[i].index = a->slot[j].index;
-    a->slot[j].index = index;
+    while (j < a->slots && a->slot[j].track != held.track) j++;
+    if (j == a->slots) continue;
+    late[j] = false;
+    memmove(a->slot + i, a->slot + i + 1, (j - i) * sizeof *a->slot);
+    memmove(late + i, late + i + 1, (j - i) * sizeof *late);
+    held.t_us = a->slot[j - 1].t_us;
+    a->slot[j] = held;
+    late[j] = false;
+    i--; /* what moved up to here may be late too */
   }
 }
 
@@ -117,9 +124,9 @@ static void swap_with_next(struct fixture_audio *a, const bool *swapped) {
 static bool make_schedule(struct fixture_audio *a, const struct impairment *im) {
   size_t most = a->frames * a->channels * 2;
   a->slot = malloc((most + 1) * sizeof *a->slot);
-  bool *swapped = calloc(most + 1, sizeof *swapped);
-  if (a->slot == NULL || swapped == NULL) {
-    free(swapped);
+  bool *late = calloc(most + 1, sizeof *late);
+  if (a->slot == NULL || late == NULL) {
+    free(late);
     return false;
   }
   bool bad[2] = {false, false};
@@ -129,17 +136,17 @@ static bool make_schedule(struct fixture_audio *a, const struct impairment *im) 
       bool gone = lost(a, im, &bad[track]);
       int64_t t = delivered_us(a, im, (int64_t)i * a->frame_ms * 1000);
       bool twice = im->duplicate > 0 && draw(a) < im->duplicate;
-      bool swap = im->reorder > 0 && draw(a) < im->reorder;
+      bool held = im->reorder > 0 && draw(a) < im->reorder;
       if (gone) continue;
       if (t < last_us) t = last_us;
       last_us = t;
-      swapped[a->slots] = swap;
+      late[a->slots] = held;
       a->slot[a->slots++] = (struct slot){.t_us = t, .index = (uint32_t)i, .track = track};
       if (twice) a->slot[a->slots++] = (struct slot){.t_us = t, .index = (uint32_t)i, .track = track};
     }
   }
-  swap_with_next(a, swapped);
-  free(swapped);
+  hold_back(a, late);
+  free(late);
   return true;
 }
 
