@@ -1,0 +1,173 @@
+/* The published figures, and the reasons for those that are not there. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/delivery_feed.h"
+
+static struct feed feed;
+static struct delivery_facts facts;
+static struct delivery_figures figures;
+
+static void is(struct figure f, double expected, double tolerance) {
+  if (f.absent != NULL) fail_msg("absent: %s, expected %g", f.absent, expected);
+  if (!(fabs(f.value - expected) <= tolerance)) fail_msg("%.10f, expected %.10f", f.value, expected);
+}
+
+static void is_absent(struct figure f, const char *reason) {
+  if (f.absent == NULL) fail_msg("%g, expected none: %s", f.value, reason);
+  assert_string_equal(f.absent, reason);
+}
+
+static int setup(void **state) {
+  (void)state;
+  feed_clear(&feed);
+  return 0;
+}
+
+static void compute(enum codec_id codec, bool plc, enum quality_consumer consumer) {
+  feed_facts(&feed, 0, &facts);
+  delivery_figures(&facts, codec_row(codec), plc, consumer, &figures);
+}
+
+static void perfect_call(void **state) {
+  (void)state;
+  feed_even(&feed, 1, 500);
+  compute(CODEC_PCMU, false, CONSUMER_PLAYOUT);
+  is(figures.r_lq, 93.2, 1e-9);
+  is(figures.mos_lqe, 4.4093, 5e-5);
+  is(figures.mos_fb, 3.25, 5e-3);
+  is(figures.loss_pct, 0, 0);
+  is(figures.loss_ci_high_pct, 0.7624, 1e-3);
+  is(figures.bunching_mean_frames, 1, 0);
+  is(figures.burst_ratio, 1, 0);
+  assert_string_equal(figures.burst_ratio_basis, "insufficient");
+  is_absent(figures.mos_cqe, "no_ta");
+  is_absent(figures.network_jitter_ms, "not_rtp");
+  is_absent(figures.skew_ppm, "not_fitted");
+  is_absent(figures.burst_mean_ms, "no_burst");
+  is(figures.gap_density, 0, 0);
+  is(figures.gap_mean_ms, 10000, 0);
+  assert_int_equal(figures.flag_count, 0);
+}
+
+static void no_packet_no_mos(void **state) {
+  (void)state;
+  compute(CODEC_PCMU, true, CONSUMER_PLAYOUT);
+  is_absent(figures.mos_lqe, "no_media");
+  is_absent(figures.r_plc, "no_media");
+  is_absent(figures.loss_pct, "no_media");
+  is_absent(figures.worst_r, "no_media");
+  is_absent(figures.jitter_mean_ms, "no_media");
+  is_absent(figures.window_ms, "no_media");
+  is(figures.expected_frames, 0, 0);
+}
+
+static void five_seconds_at_least(void **state) {
+  (void)state;
+  feed_even(&feed, 1, 249);
+  compute(CODEC_PCMU, false, CONSUMER_PLAYOUT);
+  is_absent(figures.mos_lqe, "too_short");
+  is(figures.loss_pct, 0, 0);
+  feed_even(&feed, 250, 250);
+  compute(CODEC_PCMU, false, CONSUMER_PLAYOUT);
+  is(figures.mos_lqe, 4.4093, 5e-5);
+  feed.frame[9].sid = true;
+  compute(CODEC_PCMU, false, CONSUMER_PLAYOUT);
+  is_absent(figures.mos_lqe, "too_short");
+}
+
+static void codec_without_a_model(void **state) {
+  (void)state;
+  feed_even(&feed, 1, 500);
+  compute(CODEC_OPUS, false, CONSUMER_PLAYOUT);
+  is_absent(figures.mos_lqe, "model_not_built");
+  is_absent(figures.ie, "model_not_built");
+  is_absent(figures.worst_mos, "model_not_built");
+  feed_clear(&feed);
+  compute(CODEC_OPUS, false, CONSUMER_PLAYOUT);
+  is_absent(figures.mos_lqe, "model_not_built");
+}
+
+/* L1 and L2 of 7.3: one frame in a hundred. */
+static void one_per_cent(void **state) {
+  (void)state;
+  for (uint64_t n = 0; n < 500; n++) {
+    if (n % 100 != 50) feed_even(&feed, n, n);
+  }
+  compute(CODEC_PCMA, true, CONSUMER_PLAYOUT);
+  is(figures.ppl_pct, 1, 1e-12);
+  is(figures.r_lq, 89.5601532567, 1e-9);
+  is(figures.mos_lqe, 4.3280753823, 1e-9);
+  is(figures.r_noplc, 75.2754716981, 1e-9);
+  is(figures.ie_eff, 93.2 - 89.5601532567, 1e-9);
+  assert_string_equal(figures.burst_ratio_basis, "measured");
+  compute(CODEC_PCMA, false, CONSUMER_PLAYOUT);
+  is(figures.mos_lqe, 3.8336511752, 1e-9);
+  is(figures.r_plc, 89.5601532567, 1e-9);
+  is(figures.below_r70_share, 0, 0);
+  is(figures.worst_r, 75.2754716981, 1e-9);
+}
+
+static void stall_counts_for_playout_only(void **state) {
+  (void)state;
+  for (int64_t n = 0; n < 500; n++) {
+    feed_add(&feed, (uint64_t)n, n * FRAME_US, 30000 + (n >= 100 && n < 150 ? 3000000 : n * FRAME_US));
+  }
+  compute(CODEC_PCMU, false, CONSUMER_PLAYOUT);
+  is(figures.missing_frames, 0, 0);
+  is(figures.ppl_pct, 100.0 * 49 / 500, 1e-12);
+  is(figures.stall_longest_ms, 1000, 0);
+  is(figures.pdv_p95_ms, 500, 0);
+  is(figures.pdv_p999_ms, 1000, 0);
+  is(figures.burst_longest_frames, 31, 0); /* 30 thrown away and the one that made P grow */
+  double playout_r = figures.r_lq.value;
+  compute(CODEC_PCMU, false, CONSUMER_ASR_STREAM);
+  is(figures.ppl_pct, 0, 0);
+  is(figures.r_lq, 93.2, 1e-9);
+  is(figures.stall_count, 1, 0);
+  is_absent(figures.discarded_adaptive, "consumer_asr_stream");
+  assert_true(playout_r < 70);
+}
+
+static void windows_published(void **state) {
+  (void)state;
+  feed_even(&feed, 0, 999);
+  for (size_t i = 600; i < 605; i++) feed.frame[i].number = 600; /* four lost, four duplicates */
+  compute(CODEC_PCMU, false, CONSUMER_PLAYOUT);
+  struct delivery_window_figures window;
+  delivery_window_figures(&facts, 1, codec_row(CODEC_PCMU), false, CONSUMER_PLAYOUT, &window);
+  is(window.start_ms, 10000, 0);
+  is(window.loss_pct, 0.8, 1e-12);
+  is(window.r, 93.2 - 95 * 0.8 / (0.8 + 4.3), 1e-9);
+  is(figures.worst_start_ms, 10000, 0);
+  is(figures.duplicate_frames, 4, 0);
+  is(window.jitter_ms, 0, 1e-12);
+}
+
+static void flags(void **state) {
+  (void)state;
+  feed_even(&feed, 1, 300);
+  feed_even(&feed, 700, 1000);
+  compute(CODEC_PCMU, false, CONSUMER_PLAYOUT);
+  assert_int_equal(figures.flag_count, 2);
+  assert_string_equal(figures.flags[0], "big_gap");
+  assert_string_equal(figures.flags[1], "out_of_range");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup(perfect_call, setup),
+      cmocka_unit_test_setup(no_packet_no_mos, setup),
+      cmocka_unit_test_setup(five_seconds_at_least, setup),
+      cmocka_unit_test_setup(codec_without_a_model, setup),
+      cmocka_unit_test_setup(one_per_cent, setup),
+      cmocka_unit_test_setup(stall_counts_for_playout_only, setup),
+      cmocka_unit_test_setup(windows_published, setup),
+      cmocka_unit_test_setup(flags, setup),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
