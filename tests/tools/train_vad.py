@@ -535,6 +535,7 @@ def export(settled, instant, path):
         text += '\nconst float vad_%s_output_bias = %.8gf;\n' % (name, b2[0])
     with open(path, 'w', encoding='ascii') as out:
         out.write(text)
+    subprocess.check_call(['clang-format', '-i', path])
 
 
 def main():
