@@ -90,24 +90,9 @@ void engine_facts(struct engine *e, const struct moment *at, const char *leg, js
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-static int64_t newest_fact_ms(const struct facts *facts) {
-  int64_t newest = 0;
-  for (size_t i = 0; i < facts->part_count; i++) {
-    const struct part *p = facts->parts[i];
-    int64_t ms = p->last_frame_ms != 0 ? p->last_frame_ms : p->opened_ms;
-    if (ms > newest) newest = ms;
-  }
-  if (facts->part_count > 0) return newest;
-  size_t count = json_array_size(facts->webhooks);
-  const json_t *last = count > 0 ? json_array_get(facts->webhooks, count - 1) : NULL;
-  const char *text = json_string_value(json_object_get(json_object_get(last, "timestamp"), "$date"));
-  int64_t us;
-  return text != NULL && timestamp_parse(text, &us) ? us / 1000 : 0;
-}
-
 /* data-model.md 8.4: the leg is given up; a real hang-up later beats it in the fold. */
 static void give_up(struct engine *e, const struct moment *at, struct call *c) {
-  int64_t last_ms = newest_fact_ms(c->facts);
+  int64_t last_ms = facts_last_sign_ms(c->facts);
   char when[TIMESTAMP_BYTES], text[512], id[33];
   unsigned char digest[SHA256_DIGEST_LENGTH];
   int length = snprintf(text, sizeof text, "%s|%" PRId64, c->facts->leg, last_ms);
@@ -136,14 +121,14 @@ static void give_up(struct engine *e, const struct moment *at, struct call *c) {
 }
 
 static void tick_socket(struct engine *e, const struct moment *at, struct socket *s) {
+  if (s->proof == PROOF_OWED && at->mono_us - s->opened_us >= TOKEN_WITHIN_US && !s->closing) {
+    socket_refuse(e, s, 1008, "no token in the connected frame");
+  }
   if (s->stream == NULL) return;
   stream_tick(s->stream, at);
   if (s->unpublished_us != 0) {
     histogram_add(&e->metrics->frame_to_metric, (double)(at->mono_us - s->unpublished_us) * 1e-6);
     s->unpublished_us = 0;
-  }
-  if (s->proof == PROOF_OWED && at->mono_us - s->opened_us >= TOKEN_WITHIN_US && !s->closing) {
-    socket_refuse(e, s, 1008, "no token in the connected frame");
   }
 }
 
@@ -153,7 +138,8 @@ static void tick_call(struct engine *e, const struct moment *at, struct call *c)
       struct socket *s = c->socket;
       call_end_stream(e, at, c, PART_CLOSED);
       socket_refuse(e, s, 1000, "the leg has ended");
-    } else if (stream_changed(c->socket->stream) && at->mono_us - c->part_stored_us >= PART_EVERY_US) {
+    } else if ((stream_changed(c->socket->stream) || c->ahead) &&
+               at->mono_us - c->part_stored_us >= PART_EVERY_US) {
       call_store_part(e, at, c);
     }
   } else if (!c->summary.ended) {

@@ -15,9 +15,9 @@ struct rows {
   size_t count;
 };
 
+/* Over both tracks: the rules wait for the slower one, and only so long. */
 static int by_start(const void *a, const void *b) {
   const struct row *x = a, *y = b;
-  if (x->track != y->track) return x->track - y->track;
   if (x->start_ms != y->start_ms) return x->start_ms < y->start_ms ? -1 : 1;
   return x->end_ms < y->end_ms ? -1 : x->end_ms > y->end_ms;
 }
