@@ -38,6 +38,7 @@ void call_store_part(struct engine *e, const struct moment *at, struct call *c) 
   if (e->effects.put_part != NULL) e->effects.put_part(e->effects.arg, c->facts->leg, part);
   if (facts_put_part(c->facts, part)) c->dirty = true;
   c->part_stored_us = at->mono_us;
+  c->ahead = false;
 }
 
 static void count_finish(struct engine *e, struct call *c) {
@@ -53,6 +54,7 @@ static void count_finish(struct engine *e, struct call *c) {
 
 void call_settle(struct engine *e, const struct moment *at, struct call *c) {
   if (!c->dirty) return;
+  if (c->ahead) call_store_part(e, at, c); /* a stored CallLog tells of stored facts only */
   json_t *document = fold(c->facts, &e->options.fold, &c->summary);
   if (document == NULL) return;
   c->dirty = false;
@@ -97,6 +99,6 @@ void call_end_stream(struct engine *e, const struct moment *at, struct call *c, 
 json_t *call_document(struct engine *e, struct call *c) {
   struct part *part =
       c->socket != NULL && stream_changed(c->socket->stream) ? stream_part(c->socket->stream) : NULL;
-  if (part != NULL && facts_put_part(c->facts, part)) c->dirty = true;
+  if (part != NULL && facts_put_part(c->facts, part)) c->ahead = true;
   return fold(c->facts, &e->options.fold, &c->summary);
 }

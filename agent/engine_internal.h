@@ -27,6 +27,7 @@ struct call {
   struct fold_summary summary;
   struct socket *socket; /* the newest one of the leg, NULL: none open */
   bool dirty;            /* facts are newer than the settled document */
+  bool ahead;            /* facts hold a part that the store has not: somebody looked */
   bool had_socket;
   bool finished_counted;
   int64_t settled_us; /* monotonic, all of these */
