@@ -150,19 +150,28 @@ static bool make_schedule(struct fixture_audio *a, const struct impairment *im) 
   return true;
 }
 
-static bool read_sound(struct fixture_audio *a, const char *path, char *why, size_t why_bytes) {
+/* The file's rate says which L16 is meant. NULL when we cannot code it. */
+static const struct codec *codec_of(const char *encoding, uint32_t sample_rate_hz) {
+  const struct codec *codec = codec_find(encoding, strlen(encoding), sample_rate_hz);
+  return codec != NULL && codec->encode != NULL && codec->sample_rate_hz == sample_rate_hz ? codec : NULL;
+}
+
+static bool read_sound(struct fixture_audio *a, const char *path, const char *encoding, char *why,
+                       size_t why_bytes) {
   SF_INFO info = {0};
   SNDFILE *file = sf_open(path, SFM_READ, &info);
   if (file == NULL) {
     snprintf(why, why_bytes, "%s: %s", path, sf_strerror(NULL));
     return false;
   }
-  bool fits =
-      (info.channels == 1 || info.channels == 2) && (uint32_t)info.samplerate == a->codec->sample_rate_hz;
+  a->codec = codec_of(encoding, (uint32_t)info.samplerate);
+  bool fits = a->codec != NULL && (info.channels == 1 || info.channels == 2);
   if (!fits) {
-    snprintf(why, why_bytes, "%s: %d Hz, %d channels; %s takes %u Hz and one or two channels", path,
-             info.samplerate, info.channels, a->codec->encoding, a->codec->sample_rate_hz);
+    snprintf(why, why_bytes,
+             "%s: %s of %d Hz, %d channels; PCMU, PCMA or L16 of 8000 Hz, one or two channels are allowed",
+             path, encoding, info.samplerate, info.channels);
   } else {
+    a->frame_samples = a->codec->sample_rate_hz / 1000 * a->frame_ms;
     a->channels = (size_t)info.channels;
     a->pcm = malloc(((size_t)info.frames + 1) * a->channels * sizeof *a->pcm);
     sf_count_t got = a->pcm != NULL ? sf_readf_short(file, a->pcm, info.frames) : 0;
@@ -181,20 +190,19 @@ static bool open_audio(struct fixture_audio *a, const json_t *line, const char *
   const char *encoding = json_string_value(json_object_get(audio, "encoding"));
   const json_t *frame_ms = json_object_get(audio, "frame_ms");
   json_int_t ms = frame_ms != NULL ? json_integer_value(frame_ms) : 20;
-  a->codec = encoding != NULL ? codec_find(encoding, strlen(encoding), 0) : NULL;
-  if (name == NULL || a->codec == NULL || a->codec->encode == NULL || ms < 1 || ms > FRAME_MS_MAX) {
+  if (name == NULL || encoding == NULL || ms < 1 || ms > FRAME_MS_MAX) {
     snprintf(why, why_bytes, "audio takes file, encoding (PCMU, PCMA, L16) and frame_ms (1 to %d)",
              FRAME_MS_MAX);
     return false;
   }
   a->frame_ms = (uint32_t)ms;
-  a->frame_samples = a->codec->sample_rate_hz / 1000 * a->frame_ms;
   json_int_t seed = json_integer_value(json_object_get(impair, "seed"));
   a->random = (uint32_t)seed != 0 ? (uint32_t)seed : 2463534242u;
   char path[4096];
   snprintf(path, sizeof path, "%s/%s", folder, name);
   struct impairment im;
-  if (!read_impairment(impair, &im, why, why_bytes) || !read_sound(a, path, why, why_bytes)) return false;
+  if (!read_impairment(impair, &im, why, why_bytes) || !read_sound(a, path, encoding, why, why_bytes))
+    return false;
   a->text_bytes = a->frame_samples * 2 / 3 * 4 + 1024;
   a->text = malloc(a->text_bytes);
   if (a->text != NULL && make_schedule(a, &im)) return true;
