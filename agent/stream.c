@@ -327,6 +327,8 @@ bool stream_start(struct stream *s, const struct moment *at, const struct frame 
   s->meta.formats++;
   for (int i = 0; i < TRACK_COUNT; i++) {
     s->track[i].decided = false;
+    /* What was measured stays readable: its facts go by the codec that they were made with. */
+    if (s->codec == NULL && s->track[i].begun) continue;
     memset(s->meta.track[i].encoding, 0, sizeof s->meta.track[i].encoding);
     copy_text(s->meta.track[i].encoding, sizeof s->meta.track[i].encoding,
               s->codec != NULL ? s->codec->encoding : encoding);
