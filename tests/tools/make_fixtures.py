@@ -587,6 +587,63 @@ def one_track():
     return f
 
 
+def l16():
+    f = Fixture("l16", "linear samples at 8 kHz, little-endian as Telnyx is seen to send them", **SHORT)
+    leg = Leg(f, direction="incoming")
+    leg.initiated(0.0)
+    leg.answered(1.0)
+    s = Socket(leg)
+    s.open(1.5)
+    s.start(1.7, encoding="L16")
+    s.audio(2.0, "../audio/call-8s.wav", 800, encoding="L16")
+    s.stop(10.1)
+    leg.hangup(10.3)
+    return f
+
+
+def g722():
+    f = Fixture("g722", "a codec whose model is not built: delivery is measured, no MOS is claimed; then one that nobody knows", **SILENT)
+    leg = Leg(f, direction="incoming")
+    leg.initiated(0.0)
+    leg.answered(1.0)
+    s = Socket(leg)
+    s.open(1.5)
+    s.start(1.7, encoding="G722", rate=16000)
+    for i in range(300):
+        if i not in (50, 51, 52):
+            s.media(2.0 + i * 0.02, "inbound", str(i + 1), str(20 * i), tone_frame(i, 0))
+    s.start(8.1, encoding="HYPERVOX", rate=96000)
+    for i in range(300, 310):
+        s.media(2.2 + i * 0.02, "inbound", str(i + 1), str(20 * i), tone_frame(i, 0))
+    s.stop(8.6)
+    leg.hangup(8.8)
+    return f
+
+
+def late_media():
+    f = Fixture("late-media", "the hang-up comes while the stream runs: it has 5 s more, the rest is ignored; the socket never closes",
+                **SHORT)
+    leg = Leg(f, direction="incoming")
+    leg.initiated(0.0)
+    leg.answered(0.5)
+    s = Socket(leg)
+    s.open(0.6)
+    s.start(0.8)
+    s.audio(1.0, "../audio/call-8s.wav", 800)
+    leg.hangup(1.995, late=0.005)
+    return f
+
+
+def unfinished():
+    f = Fixture("unfinished", "no end at all: one leg on hold, one that only rings; printed as they stand", **SILENT)
+    one, two = Leg(f, 1, "incoming", client_state=STATE), Leg(f, 2, "outgoing")
+    one.initiated(0.0)
+    one.answered(1.0)
+    two.initiated(5.0)
+    one.hook(6.0, "call.hold")
+    return f
+
+
 def sessions():
     return [
         clean_outbound(), telephone_sample(), random_loss(), bursty_loss(),
@@ -606,6 +663,7 @@ def sessions():
         dtmf("dtmf", "three keys, told by webhook and by stream: each counts once", True),
         dtmf("dtmf-stream", "three keys that only the stream tells, out of order", False),
         reconnect(), takeover(), two_legs(), media_only(), bad_input(), shared_chunks(), one_track(), lost(), after_call(),
+        l16(), g722(), late_media(), unfinished(),
     ]
 
 
