@@ -13,6 +13,7 @@
 #include "dsp/speech.h"
 
 enum { OPT_FRAMES = 256, OPT_SEGMENTS, OPT_LABELS, OPT_DURATION };
+enum { RATE_HZ = 8000, CELL_SAMPLES = 80 };
 enum output { OUTPUT_JSON, OUTPUT_FRAMES, OUTPUT_SEGMENTS };
 /* Files have no time of day: 2026-01-01T00:00:00Z and their position (contract 1). */
 #define FILE_EPOCH_MS 1767225600000LL
@@ -105,19 +106,48 @@ static void on_decision(void *arg, int64_t from_ms, int64_t to_ms, bool speech, 
   if (end_ms > from_ms) speech_feed(l->analysis->speech, l->track, from_ms, end_ms, speech);
 }
 
-static bool listen_to(struct analysis *a, int track, const int16_t *pcm, size_t samples) {
-  struct listener listener = {.analysis = a, .track = track};
-  struct hearing *hearing = hearing_create(on_decision, &listener);
-  if (hearing == NULL) return false;
-  static const int16_t silence[80];
-  hearing_pcm(hearing, 0, pcm, samples);
-  size_t rest = samples % 80;
+struct file_track {
+  struct listener listener;
+  struct hearing *hearing;
+  const int16_t *pcm;
+  size_t samples, heard;
+};
+
+/* Up to a second more; false when there is no more. */
+static bool hear_on(struct file_track *t) {
+  size_t count = t->samples - t->heard < RATE_HZ ? t->samples - t->heard : RATE_HZ;
+  if (count == 0) return false;
+  hearing_pcm(t->hearing, (int64_t)t->heard, t->pcm + t->heard, count);
+  t->heard += count;
+  if (t->heard < t->samples) return true;
+  static const int16_t silence[CELL_SAMPLES];
+  size_t rest = t->samples % CELL_SAMPLES;
   if (rest > 0)
-    hearing_pcm(hearing, (int64_t)samples, silence, 80 - rest); /* every row of --frames has 10 ms */
-  hearing_flush(hearing);
-  hearing_free(hearing);
-  a->seen[track] = true;
+    hearing_pcm(t->hearing, (int64_t)t->samples, silence, CELL_SAMPLES - rest); /* every row has 10 ms */
+  hearing_flush(t->hearing);
   return true;
+}
+
+/* The rules wait for the slower track, so the tracks are heard side by side; rows of --frames come
+ * track by track. */
+static bool hear(struct analysis *a, struct file_track *tracks, int count) {
+  bool good = true;
+  for (int i = 0; i < count; i++) {
+    tracks[i].listener = (struct listener){.analysis = a, .track = i};
+    tracks[i].hearing = hearing_create(on_decision, &tracks[i].listener);
+    good = good && tracks[i].hearing != NULL;
+    a->seen[i] = true;
+  }
+  bool by_track = a->output == OUTPUT_FRAMES;
+  for (int from = 0; good && from < count; from += by_track ? 1 : count) {
+    bool more;
+    do {
+      more = false;
+      for (int i = from; i < (by_track ? from + 1 : count); i++) more |= hear_on(&tracks[i]);
+    } while (more);
+  }
+  for (int i = 0; i < count; i++) hearing_free(tracks[i].hearing);
+  return good;
 }
 
 static int analyze_sound(struct analysis *a, char **files, int count) {
@@ -133,14 +163,12 @@ static int analyze_sound(struct analysis *a, char **files, int count) {
     if (sound[i].duration_ms > a->duration_ms) a->duration_ms = sound[i].duration_ms;
   }
   if (status == EXIT_DONE) {
-    bool two = count == 2 || sound[0].channels == 2;
-    const int16_t *second = count == 2 ? sound[1].pcm[0] : sound[0].pcm[1];
-    size_t second_samples = count == 2 ? sound[1].samples : sound[0].samples;
+    struct file_track tracks[2] = {{.pcm = sound[0].pcm[0], .samples = sound[0].samples},
+                                   {.pcm = count == 2 ? sound[1].pcm[0] : sound[0].pcm[1],
+                                    .samples = count == 2 ? sound[1].samples : sound[0].samples}};
     if (a->output == OUTPUT_FRAMES) puts("track,time_ms,speech,score");
-    if (!listen_to(a, 0, sound[0].pcm[0], sound[0].samples) ||
-        (two && !listen_to(a, 1, second, second_samples))) {
-      status = cli_failed("analyze", "no memory");
-    }
+    bool two = count == 2 || sound[0].channels == 2;
+    if (!hear(a, tracks, two ? 2 : 1)) status = cli_failed("analyze", "no memory");
   }
   sound_free(&sound[0]);
   sound_free(&sound[1]);
