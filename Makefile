@@ -121,6 +121,12 @@ fuzz: $(FUZZERS)
 fuzz-brief: $(FUZZERS)
 	@tests/run-fuzzers 0 $(FUZZERS)
 
+build/bench/bench: tests/bench/bench.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
+bench: build/sidetone build/bench/bench
+	@build/bench/bench build/sidetone fixtures/demo build/bench
+
 check: check-deps
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory lint
