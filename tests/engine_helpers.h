@@ -220,17 +220,23 @@ static inline void start_frame(struct world *w, conn_id socket, int64_t ms, cons
   message(w, socket, ms, text);
 }
 
-/* A frame of 20 ms of silence, PCMU; `number` from 1, sequence after a start. */
-static inline void media_frame(struct world *w, conn_id socket, int64_t ms, int track, int number) {
+/* A frame of 160 bytes of PCMU; `number` from 1, sequence after a start. */
+static inline void media_payload(struct world *w, conn_id socket, int64_t ms, int track, int number,
+                                 const uint8_t sound[160]) {
   char text[1024], payload[256];
-  uint8_t silence[160];
-  memset(silence, 0xff, sizeof silence);
-  base64_encode(silence, sizeof silence, payload);
+  base64_encode(sound, 160, payload);
   snprintf(text, sizeof text,
            "{'event':'media','sequence_number':'%d','stream_id':'s','media':{'track':'%s','chunk':'%d',"
            "'timestamp':'%d','payload':'%s'}}",
            number + 1, track == 0 ? "inbound" : "outbound", number, (number - 1) * 20, payload);
   message(w, socket, ms, text);
+}
+
+/* 20 ms of silence. */
+static inline void media_frame(struct world *w, conn_id socket, int64_t ms, int track, int number) {
+  uint8_t silence[160];
+  memset(silence, 0xff, sizeof silence);
+  media_payload(w, socket, ms, track, number, silence);
 }
 
 /* Frames of the inbound track from `from_ms` to `to_ms`, a tick each second among them. */
