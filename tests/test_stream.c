@@ -14,6 +14,7 @@
 
 #include "agent/document.h"
 #include "dsp/codec.h"
+#include "dsp/hearing.h"
 #include "telnyx/base64.h"
 #include "tests/talker.h"
 
@@ -219,6 +220,24 @@ static void the_start_says_how_held_frames_are_decoded(void **state) {
   part_free(part);
 }
 
+/* All there is came before the start, in frames of a length that nobody would guess. */
+static void held_frames_alone_tell_the_time_base(void **state) {
+  (void)state;
+  struct rig r;
+  rig_begin(&r);
+  uint8_t payload[240];
+  memset(payload, 0xff, sizeof payload);
+  for (uint64_t i = 0; i < 60; i++)
+    send_bytes(&r, (int64_t)i * 30, 0, i + 1, i * 30, payload, sizeof payload, AS_TEXT);
+  start(&r, 1800, "PCMU", 8000);
+  assert_int_equal(r.metrics.media_frames[MEDIA_OK], 60); /* over 50: decided at once */
+  struct part *part = finish(&r, 2000);
+  assert_int_equal(part->track[0].ptime_us, 30000);
+  assert_int_equal(part->track[0].ts_unit, TS_MS);
+  assert_int_equal(part->track[0].chunk_scope, CHUNK_PER_TRACK);
+  part_free(part);
+}
+
 static void without_a_start_everything_is_dropped_and_counted(void **state) {
   (void)state;
   struct rig r;
@@ -311,6 +330,26 @@ static void a_second_start_changes_the_format(void **state) {
   }
   assert_true(talk_ms[0] > 2000);
   for (int k = 1; k < 3; k++) assert_in_range(talk_ms[k], talk_ms[0] * 9 / 10, talk_ms[0] * 11 / 10);
+}
+
+/* Too few for a decision when the second start comes: they are of the first format all the same. */
+static void what_waits_at_a_second_start_keeps_its_format(void **state) {
+  (void)state;
+  struct rig r;
+  rig_begin(&r);
+  start(&r, 0, "PCMU", 8000);
+  uint8_t payload[320];
+  memset(payload, 0xff, sizeof payload);
+  for (uint64_t i = 0; i < 20; i++) /* 40 ms of PCMU, 20 ms of L16 */
+    send_bytes(&r, (int64_t)i * 40, 0, i + 1, i * 40, payload, sizeof payload, AS_TEXT);
+  start(&r, 800, "L16", 8000);
+  for (uint64_t i = 0; i < 100; i++)
+    send_bytes(&r, 800 + (int64_t)i * 20, 0, i + 21, 800 + i * 20, payload, sizeof payload, AS_TEXT);
+  struct part *part = finish(&r, 3000);
+  assert_int_equal(delivery_of(part, 0)->received_frames, 120);
+  assert_int_equal(delivery_of(part, 0)->expected_us, 2800000);
+  assert_int_equal(part->speech->duration_ms, 2800);
+  part_free(part);
 }
 
 static void an_unknown_codec_is_ignored_until_a_known_one_comes(void **state) {
@@ -457,6 +496,51 @@ static void a_short_stream_is_decided_at_its_end(void **state) {
   part_free(part);
 }
 
+static void on_decision(void *arg, int64_t from_ms, int64_t to_ms, bool speech, float score) {
+  (void)score;
+  speech_feed(arg, 0, from_ms, to_ms, speech);
+}
+
+/* Talk time of the talker's first `frames`, one of them lost, heard without a stream. */
+static uint64_t talk_heard_ms(int frames, int lost) {
+  const struct codec *pcmu = codec_row(CODEC_PCMU);
+  struct codec_decoder decoder;
+  struct speech *speech = malloc(speech_bytes());
+  struct speech_facts *facts = malloc(sizeof *facts);
+  struct hearing *hearing = hearing_create(on_decision, speech);
+  speech_init(speech, &speech_defaults);
+  codec_decoder_init(&decoder, pcmu);
+  for (int i = 0; i < frames; i++) {
+    uint8_t payload[160];
+    int16_t pcm[160];
+    pcmu->encode(voice + i * 160, 160, payload, sizeof payload);
+    assert_int_equal(codec_decode(&decoder, payload, 160, pcm, 160), 160);
+    hearing_pcm(hearing, i * 160, i == lost ? NULL : pcm, 160);
+  }
+  hearing_flush(hearing);
+  speech_facts(speech, frames * 20, facts);
+  uint64_t talk_ms = facts->talk_ms[0];
+  hearing_free(hearing);
+  free(speech);
+  free(facts);
+  return talk_ms;
+}
+
+/* The end comes in the middle of a word, while frames behind a lost one still wait for it. */
+static void a_stream_is_heard_to_its_last_frame(void **state) {
+  (void)state;
+  for (int frames = 180; frames < 220; frames += 3) {
+    struct rig r;
+    rig_begin(&r);
+    start(&r, 0, "PCMU", 8000);
+    for (int i = 0; i < frames; i++)
+      if (i != frames - 6) send_voice(&r, i * 20, 0, i + 1, i);
+    struct part *part = finish(&r, frames * 20);
+    assert_int_equal(part->speech->talk_ms[0], talk_heard_ms(frames, frames - 6));
+    part_free(part);
+  }
+}
+
 static void large_payloads_do_not_wait_for_room(void **state) {
   (void)state;
   static uint8_t payload[70000];
@@ -504,6 +588,7 @@ static void messages_that_never_came_are_counted(void **state) {
       {{7, 8, 10}, 1},            /* from where it begins */
       {{5000, 5001, 1, 2, 3}, 0}, /* a new counting */
       {{1, 2, 90000, 90001}, 0},
+      {{3000, 1, 2, 6}, 3},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct rig r;
@@ -562,16 +647,19 @@ int main(void) {
       cmocka_unit_test(numbers_come_as_text_as_numbers_or_not_at_all),
       cmocka_unit_test(media_before_the_start_waits_2_s),
       cmocka_unit_test(the_start_says_how_held_frames_are_decoded),
+      cmocka_unit_test(held_frames_alone_tell_the_time_base),
       cmocka_unit_test(without_a_start_everything_is_dropped_and_counted),
       cmocka_unit_test(tracks_are_placed_on_one_clock),
       cmocka_unit_test(timestamps_of_two_clocks_are_not_compared),
       cmocka_unit_test(a_second_start_changes_the_format),
+      cmocka_unit_test(what_waits_at_a_second_start_keeps_its_format),
       cmocka_unit_test(an_unknown_codec_is_ignored_until_a_known_one_comes),
       cmocka_unit_test(a_codec_without_decoder_is_timed_but_not_heard),
       cmocka_unit_test(looking_changes_nothing),
       cmocka_unit_test(a_track_that_stops_or_never_comes_is_silent),
       cmocka_unit_test(a_track_that_joins_late_is_heard),
       cmocka_unit_test(a_short_stream_is_decided_at_its_end),
+      cmocka_unit_test(a_stream_is_heard_to_its_last_frame),
       cmocka_unit_test(large_payloads_do_not_wait_for_room),
       cmocka_unit_test(large_payloads_before_the_start_push_out_older_ones),
       cmocka_unit_test(messages_that_never_came_are_counted),
