@@ -348,7 +348,7 @@ static void what_waits_at_a_second_start_keeps_its_format(void **state) {
   struct part *part = finish(&r, 3000);
   assert_int_equal(delivery_of(part, 0)->received_frames, 120);
   assert_int_equal(delivery_of(part, 0)->expected_us, 2800000);
-  assert_int_equal(part->speech->duration_ms, 2800);
+  assert_in_range(part->speech->duration_ms, 2780, 2800); /* the seam is one frame of either length */
   part_free(part);
 }
 
