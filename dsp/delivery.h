@@ -18,7 +18,7 @@
 #include "dsp/fields.h"
 
 struct delivery_input {
-  uint64_t number;       /* timebase_place() */
+  uint64_t number; /* timebase_place() */
   int64_t media_us;
   int64_t arrival_us;    /* monotonic, one reading a socket read */
   uint64_t read_ordinal; /* of that read: frames of one read share it */
