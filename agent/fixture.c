@@ -15,6 +15,8 @@
 
 enum { SOCKETS_MAX = 64, LINE_MAX_BYTES = 16 * 1024 * 1024 };
 
+static const double t_max_s = 1e9; /* microseconds stay whole in a double */
+
 struct item {
   int64_t t_us;
   size_t line;
@@ -32,6 +34,7 @@ struct socket_numbers {
 struct fixture {
   char *name, *folder;
   json_t *head;
+  size_t head_line;
   struct item *item;
   size_t items, next, playing; /* items before `playing` have no frames left */
   struct socket_numbers socket[SOCKETS_MAX];
@@ -50,9 +53,10 @@ static bool fault(const struct fixture *f, size_t line, const char *what, char *
 static bool classify(struct fixture *f, struct item *it, char *why, size_t why_bytes) {
   const json_t *j = it->json;
   const json_t *t = json_object_get(j, "t"), *http = json_object_get(j, "http");
-  if (!json_is_number(t) || json_number_value(t) < 0)
-    return fault(f, it->line, "\"t\" must be seconds from 0", why, why_bytes);
-  it->t_us = (int64_t)(json_number_value(t) * 1e6 + 0.5);
+  double t_s = json_number_value(t);
+  if (!json_is_number(t) || t_s < 0 || t_s > t_max_s)
+    return fault(f, it->line, "\"t\" must be seconds from 0 to 1e9", why, why_bytes);
+  it->t_us = (int64_t)(t_s * 1e6 + 0.5);
   it->audio_us = -1;
   if (json_is_object(http)) {
     it->kind = FIXTURE_HTTP;
@@ -88,6 +92,7 @@ static bool add_line(struct fixture *f, size_t line, const char *text, size_t by
   }
   if (f->head == NULL) {
     f->head = json;
+    f->head_line = line;
     bool version = json_integer_value(json_object_get(json, "sidetone_fixture")) == 1;
     return version || fault(f, line, "the first line must hold \"sidetone_fixture\":1", why, why_bytes);
   }
@@ -127,9 +132,12 @@ static int by_time(const void *a, const void *b) {
 
 /* Default: the smallest occurred_at less its t (contract 6). */
 static bool find_epoch(struct fixture *f, char *why, size_t why_bytes) {
-  const char *text = json_text(f->head, "epoch");
-  if (text != NULL)
-    return timestamp_parse(text, &f->epoch_us) || fault(f, 1, "epoch is no RFC 3339 time", why, why_bytes);
+  const json_t *stated = json_object_get(f->head, "epoch");
+  if (stated != NULL) {
+    const char *text = json_string_value(stated);
+    return (text != NULL && timestamp_parse(text, &f->epoch_us)) ||
+           fault(f, f->head_line, "epoch is no RFC 3339 time", why, why_bytes);
+  }
   bool found = false;
   for (size_t i = 0; i < f->items; i++) {
     const json_t *body = json_object_get(json_object_get(f->item[i].json, "http"), "body");
@@ -262,6 +270,7 @@ static void fill(struct fixture *f, const struct item *it, struct fixture_event 
     const json_t *open = json_object_get(j, "open");
     e->path = json_text(open, "path") != NULL ? json_text(open, "path") : "/telnyx/media";
     e->headers = json_object_get(open, "headers");
+    *numbers_of(f, e->socket) = (struct fixture_numbers){0}; /* another socket, though of the same name */
   } else if (it->kind == FIXTURE_WS_TEXT) {
     e->text = json_string_value(json_object_get(j, "text"));
     e->bytes = json_string_length(json_object_get(j, "text"));

@@ -11,6 +11,7 @@
 #include "telnyx/base64.h"
 
 enum { FRAME_MS_MAX = 200, STALLS_MAX = 64, SAMPLES_MAX = FRAME_MS_MAX * 48 };
+enum { BURST_MAX = 1000000, JITTER_MAX_MS = 600000, TIME_MAX_S = 1000000 };
 
 struct impairment {
   double loss, reorder, duplicate, burst;
@@ -50,35 +51,53 @@ static double draw(struct fixture_audio *a) {
   return x / 4294967296.0;
 }
 
-static bool share(const json_t *impair, const char *key, double *out, char *why, size_t why_bytes) {
+/* Absent: 0. */
+static bool number(const json_t *impair, const char *key, double most, double *out, char *why,
+                   size_t why_bytes) {
   const json_t *value = json_object_get(impair, key);
   *out = value != NULL ? json_number_value(value) : 0;
-  if (value == NULL || (json_is_number(value) && *out >= 0 && *out <= 1)) return true;
-  snprintf(why, why_bytes, "impair.%s: a share from 0 to 1 is allowed", key);
+  if (value == NULL || (json_is_number(value) && *out >= 0 && *out <= most)) return true;
+  snprintf(why, why_bytes, "impair.%s: a number from 0 to %g is allowed", key, most);
   return false;
+}
+
+static bool time_us(const json_t *seconds, int64_t *out) {
+  double value = json_number_value(seconds);
+  if (!json_is_number(seconds) || value < 0 || value > TIME_MAX_S) return false;
+  *out = (int64_t)(value * 1e6);
+  return true;
+}
+
+static bool read_stalls(const json_t *list, struct impairment *out, char *why, size_t why_bytes) {
+  size_t count = json_array_size(list);
+  bool good = list == NULL || (json_is_array(list) && count <= STALLS_MAX);
+  for (size_t i = 0; good && i < count; i++) {
+    const json_t *pair = json_array_get(list, i);
+    good = json_array_size(pair) == 2 && time_us(json_array_get(pair, 0), &out->stall[i].start_us) &&
+           time_us(json_array_get(pair, 1), &out->stall[i].length_us);
+  }
+  if (good) {
+    out->stalls = count;
+  } else {
+    snprintf(why, why_bytes, "impair.stall: up to %d pairs [start_s, length_s] are allowed", STALLS_MAX);
+  }
+  return good;
 }
 
 static bool read_impairment(const json_t *impair, struct impairment *out, char *why, size_t why_bytes) {
   memset(out, 0, sizeof *out);
   if (impair == NULL) return true;
-  out->burst = json_number_value(json_object_get(impair, "burst"));
-  out->jitter_ms = json_number_value(json_object_get(impair, "jitter_ms"));
-  if (!share(impair, "loss", &out->loss, why, why_bytes) ||
-      !share(impair, "reorder", &out->reorder, why, why_bytes) ||
-      !share(impair, "duplicate", &out->duplicate, why, why_bytes)) {
+  const json_t *seed = json_object_get(impair, "seed");
+  if (!json_is_object(impair) || (seed != NULL && !json_is_integer(seed))) {
+    snprintf(why, why_bytes, "impair: an object with a whole seed is allowed");
     return false;
   }
-  const json_t *stall = json_object_get(impair, "stall");
-  for (size_t i = 0; i < json_array_size(stall); i++) {
-    const json_t *pair = json_array_get(stall, i);
-    if (json_array_size(pair) != 2 || out->stalls == STALLS_MAX) {
-      snprintf(why, why_bytes, "impair.stall: up to %d pairs [start_s, length_s] are allowed", STALLS_MAX);
-      return false;
-    }
-    out->stall[out->stalls].start_us = (int64_t)(json_number_value(json_array_get(pair, 0)) * 1e6);
-    out->stall[out->stalls++].length_us = (int64_t)(json_number_value(json_array_get(pair, 1)) * 1e6);
-  }
-  return true;
+  return number(impair, "loss", 1, &out->loss, why, why_bytes) &&
+         number(impair, "reorder", 1, &out->reorder, why, why_bytes) &&
+         number(impair, "duplicate", 1, &out->duplicate, why, why_bytes) &&
+         number(impair, "burst", BURST_MAX, &out->burst, why, why_bytes) &&
+         number(impair, "jitter_ms", JITTER_MAX_MS, &out->jitter_ms, why, why_bytes) &&
+         read_stalls(json_object_get(impair, "stall"), out, why, why_bytes);
 }
 
 /* Gilbert with mean run `burst` when that is above 1, else Bernoulli. */
