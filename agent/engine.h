@@ -69,6 +69,8 @@ void engine_socket_opened(struct engine *e, conn_id socket, const struct moment 
                           const char *key);
 void engine_socket_message(struct engine *e, conn_id socket, const struct moment *at, bool text, bool utf8,
                            const char *data, size_t bytes);
+/* The server fails the connection with that close code (RFC 6455 7.1.7); engine_socket_closed() follows. */
+void engine_socket_failed(struct engine *e, conn_id socket, int code);
 void engine_socket_closed(struct engine *e, conn_id socket, const struct moment *at, int code);
 
 /* At least once a second. */

@@ -4,6 +4,7 @@
 
 #include "agent/engine_internal.h"
 #include "agent/log.h"
+#include "agent/rfc6455.h"
 #include "telnyx/stream_key.h"
 
 static struct socket *socket_find(const struct engine *e, conn_id id) {
@@ -49,10 +50,10 @@ static void frame_fault(struct engine *e, struct socket *s, enum frame_fault fau
   say_once(e, s, (unsigned)fault, frame_fault_name(fault));
 }
 
-static void media_fault(struct engine *e, struct socket *s, enum media_fault fault, const char *what) {
+static void media_fault(struct engine *e, struct socket *s, enum media_fault fault) {
   e->metrics->media_faults[fault]++;
   if (s->stream != NULL) stream_fault(s->stream);
-  say_once(e, s, FRAME_FAULTS + (unsigned)fault, what);
+  say_once(e, s, FRAME_FAULTS + (unsigned)fault, media_fault_name(fault));
 }
 
 /* The part's name is taken when the socket opens; k never repeats for this agent.id. */
@@ -134,7 +135,7 @@ static bool may_take(struct engine *e, struct socket *s, const struct moment *at
     s->proof = PROOF_DONE;
   }
   if (s->call != NULL && strcmp(s->call->facts->leg, leg) != 0) {
-    media_fault(e, s, FAULT_OTHER_LEG, "start for another leg");
+    media_fault(e, s, FAULT_OTHER_LEG);
     socket_refuse(e, s, 1008, "start for another leg");
     return false;
   }
@@ -151,7 +152,7 @@ static void on_start(struct engine *e, struct socket *s, const struct moment *at
   }
   if (s->call == NULL) take_leg(e, s, at, c);
   if (f->has_sequence) stream_sequence(s->stream, f->sequence);
-  if (!stream_start(s->stream, at, f)) media_fault(e, s, FAULT_CODEC, "codec not known");
+  if (!stream_start(s->stream, at, f)) media_fault(e, s, FAULT_CODEC);
   call_store_part(e, at, c);
   call_settle(e, at, c);
   if (e->options.verbose) {
@@ -198,7 +199,7 @@ static void on_frame(struct engine *e, struct socket *s, const struct moment *at
     case FRAME_MARK:
       break; /* an echo of what we never send */
     case FRAME_UNKNOWN:
-      media_fault(e, s, FAULT_UNKNOWN_EVENT, "unknown event");
+      media_fault(e, s, FAULT_UNKNOWN_EVENT);
       break;
   }
 }
@@ -217,9 +218,9 @@ void engine_socket_message(struct engine *e, conn_id id, const struct moment *at
     return;
   }
   if (!text) {
-    media_fault(e, s, FAULT_BINARY, "binary");
+    media_fault(e, s, FAULT_BINARY);
   } else if (!utf8) {
-    media_fault(e, s, FAULT_NOT_UTF8, "not_utf8");
+    media_fault(e, s, FAULT_NOT_UTF8);
   } else {
     struct frame frame;
     enum frame_fault fault = frame_parse(data, bytes, &frame);
@@ -230,6 +231,12 @@ void engine_socket_message(struct engine *e, conn_id id, const struct moment *at
     }
     frame_release(&frame);
   }
+}
+
+void engine_socket_failed(struct engine *e, conn_id id, int code) {
+  struct socket *s = socket_find(e, id);
+  if (s == NULL || s->closing) return;
+  media_fault(e, s, code == RFC6455_TOO_BIG ? FAULT_MESSAGE_TOO_LARGE : FAULT_PROTOCOL);
 }
 
 void engine_socket_closed(struct engine *e, conn_id id, const struct moment *at, int code) {

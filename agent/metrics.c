@@ -28,9 +28,13 @@ static const char *const webhook_results[] = {
     [WEBHOOK_UNAVAILABLE] = "unavailable", [WEBHOOK_UNKNOWN_EVENT] = "unknown_event",
 };
 static const char *const media_faults[] = {
-    [FAULT_BINARY] = "binary",       [FAULT_NOT_UTF8] = "not_utf8",
-    [FAULT_OTHER_LEG] = "other_leg", [FAULT_UNKNOWN_EVENT] = "unknown_event",
+    [FAULT_BINARY] = "binary",
+    [FAULT_NOT_UTF8] = "not_utf8",
+    [FAULT_OTHER_LEG] = "other_leg",
+    [FAULT_UNKNOWN_EVENT] = "unknown_event",
     [FAULT_CODEC] = "codec",
+    [FAULT_PROTOCOL] = "protocol",
+    [FAULT_MESSAGE_TOO_LARGE] = "message_too_large",
 };
 static const char *const outcomes[] = {
     [OUTCOME_COMPLETED] = "completed", [OUTCOME_BUSY] = "busy",           [OUTCOME_NO_ANSWER] = "no-answer",
@@ -41,6 +45,10 @@ _Static_assert(sizeof media_results / sizeof *media_results == MEDIA_RESULTS, "a
 _Static_assert(sizeof webhook_results / sizeof *webhook_results == WEBHOOK_RESULTS, "a name for each result");
 _Static_assert(sizeof media_faults / sizeof *media_faults == MEDIA_FAULTS, "a name for each fault");
 _Static_assert(sizeof outcomes / sizeof *outcomes == CALL_OUTCOMES, "a name for each outcome");
+
+const char *media_fault_name(enum media_fault fault) {
+  return media_faults[fault];
+}
 
 enum call_outcome metrics_outcome(const char *status, int lost) {
   if (lost) return OUTCOME_LOST;

@@ -37,8 +37,11 @@ enum media_fault {
   FAULT_OTHER_LEG,
   FAULT_UNKNOWN_EVENT,
   FAULT_CODEC,
+  FAULT_PROTOCOL,          /* a violation of RFC 6455: the socket is closed 1002 */
+  FAULT_MESSAGE_TOO_LARGE, /* closed 1009 */
   MEDIA_FAULTS
 };
+const char *media_fault_name(enum media_fault fault); /* "binary", "not_utf8", ... */
 
 enum call_outcome {
   OUTCOME_COMPLETED,

@@ -137,12 +137,19 @@ static void media_closed(void *arg, conn_id conn, const struct moment *at, int c
   engine_socket_closed(s->engine, conn, at, code);
 }
 
+static void media_failed(void *arg, conn_id conn, const struct moment *at, int code) {
+  struct serve *s = arg;
+  (void)at;
+  engine_socket_failed(s->engine, conn, code);
+}
+
 struct server_handlers serve_webhook_and_media(struct serve *s) {
   return (struct server_handlers){.headers = webhook_headers,
                                   .request = webhook_request,
                                   .upgrade = media_upgrade,
                                   .message = media_message,
                                   .closed = media_closed,
+                                  .failed = media_failed,
                                   .refused = webhook_refused,
                                   .arg = s};
 }

@@ -44,6 +44,9 @@ struct server_handlers {
   /* The WebSocket ended and no message follows; once for each accepted upgrade. Code as received, 1005 none
    * in the close frame, 1006 no close frame (also when we failed the connection: 1002, 1009...). May be NULL. */
   void (*closed)(void *arg, conn_id conn, const struct moment *at, int code);
+  /* The peer broke RFC 6455 (1002) or sent too much (1009): we close with that code, closed() follows. May be
+   * NULL. */
+  void (*failed)(void *arg, conn_id conn, const struct moment *at, int code);
   /* A request that never got as far as request(): 400, 408, 413, 426, 431, 503 (memory) or 505. For
    * counters. May be NULL. */
   void (*refused)(void *arg, int status);

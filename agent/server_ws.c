@@ -103,6 +103,9 @@ static void on_close_frame(struct conn *c, const struct moment *at, int code) {
 }
 
 static void on_fault(struct conn *c, const struct moment *at, const struct rfc6455_item *item) {
+  const struct server_handlers *handlers = &c->listener->handlers;
+  bool theirs = item->code != RFC6455_INTERNAL;
+  if (theirs && handlers->failed && !c->server->dying) handlers->failed(handlers->arg, c->id, at, item->code);
   if (c->state == CONN_WEBSOCKET) send_close(c, item->code, item->fault);
   conn_leave(c);
   ws_tell_closed(c, at, RFC6455_ABNORMAL);

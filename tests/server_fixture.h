@@ -105,6 +105,12 @@ static inline void on_closed(void *arg, conn_id conn, const struct moment *at, i
   note(arg, "closed %d;", code);
 }
 
+static inline void on_failed(void *arg, conn_id conn, const struct moment *at, int code) {
+  (void)at;
+  (void)conn;
+  note(arg, "failed %d;", code);
+}
+
 static inline void on_refused(void *arg, int status) {
   note(arg, "refused %d;", status);
 }
@@ -142,7 +148,7 @@ static inline struct server_listener listener_of(struct fixture *f, bool tls) {
       .certificate = tls ? f->certificate : NULL,
       .private_key = tls ? f->private_key : NULL,
       .message_max_bytes = 2 * 1024 * 1024,
-      .handlers = {on_headers, on_request, on_upgrade, on_message, on_closed, on_refused, f},
+      .handlers = {on_headers, on_request, on_upgrade, on_message, on_closed, on_failed, on_refused, f},
   };
 }
 

@@ -480,6 +480,7 @@ static void bad_frames_are_counted_and_skipped(void **state) {
   engine_socket_message(w->e, 1, moment_ms(w, 18), false, true, "\x01\x02", 2);
   engine_socket_message(w->e, 1, moment_ms(w, 19), true, false, "{\"event\":\"\xff\"}", 13);
   engine_socket_message(w->e, 99, moment_ms(w, 20), true, true, "{}", 2); /* nobody's */
+  engine_socket_failed(w->e, 99, 1002);
   assert_int_equal(m->frame_faults[FRAME_NOT_JSON], 1);
   assert_int_equal(m->frame_faults[FRAME_NOT_OBJECT], 1);
   assert_int_equal(m->frame_faults[FRAME_NO_TRACK], 1);
@@ -490,9 +491,13 @@ static void bad_frames_are_counted_and_skipped(void **state) {
   assert_int_equal(m->media_faults[FAULT_BINARY], 1);
   assert_int_equal(m->media_faults[FAULT_NOT_UTF8], 1);
   media_frame(w, 1, 30, 0, 2);
+  engine_socket_failed(w->e, 1, 1009);
+  engine_socket_failed(w->e, 1, 1002);
+  assert_int_equal(m->media_faults[FAULT_MESSAGE_TOO_LARGE], 1);
+  assert_int_equal(m->media_faults[FAULT_PROTOCOL], 1);
   close_by_peer(w, 1, 100);
   assert_int_equal(count_effects(w, CLOSE_SOCKET), 0);
-  EXPECT(stored_document(w, LEG), "metadata.sidetone.media.a_7.parse_errors", "10");
+  EXPECT(stored_document(w, LEG), "metadata.sidetone.media.a_7.parse_errors", "12");
   world_free(w);
 }
 

@@ -151,6 +151,7 @@ static void test_violations(void **state) {
       {"\x81\xff\0\0\0\0\0\x20\0\x01\0\0\0\0", 14, 1009},
   };
   struct fixture *f = start(&LIMITS, false);
+  char told[64];
   for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
     struct client *c = websocket(f);
     say_bytes(c, ROWS[i].bytes, ROWS[i].count);
@@ -158,7 +159,8 @@ static void test_violations(void **state) {
     WAIT(c, c->ended);
     assert_true(c->got_bytes > 4 && c->got[0] == '\x88');
     assert_int_equal((unsigned char)c->got[2] << 8 | (unsigned char)c->got[3], ROWS[i].code);
-    assert_string_equal(f->log, "closed 1006;");
+    snprintf(told, sizeof told, "failed %d;closed 1006;", ROWS[i].code);
+    assert_string_equal(f->log, told);
     assert_false(c->reset);
     hang_up(c);
   }
