@@ -59,6 +59,7 @@ MAIN := $(OUT)/obj/agent/main.o
 TESTS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
+JOBS := $(shell nproc)
 
 .PHONY: all debug deps check-deps demo check test unit fixtures-test e2e asan fuzz fuzz-brief bench lint format install clean
 all: $(OUT)/sidetone
@@ -93,7 +94,7 @@ check-deps:
 	@tests/install-packages $(RUN_PACKAGES) $(CHECK_PACKAGES)
 
 demo: deps
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all
 	@tests/demo
 
 unit: $(TESTS)
@@ -108,14 +109,25 @@ e2e: $(OUT)/sidetone
 	SIDETONE=$(OUT)/sidetone $(PYTHON) -m pytest -q tests/e2e
 
 asan:
-	$(MAKE) VARIANT=asan all
-	ASAN_OPTIONS=detect_leaks=1 $(MAKE) VARIANT=asan test e2e
+	@$(MAKE) --no-print-directory VARIANT=asan -j$(JOBS) all $(TESTS:build/%=build/asan/%)
+	@ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory VARIANT=asan test
+	@ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory VARIANT=asan e2e
 
 # libFuzzer needs clang; the whole library is compiled again with its coverage.
-build/fuzz/%: tests/fuzz/%.c $(SOURCES) $(wildcard */*.h)
+FUZZ_CFLAGS = $(CPPFLAGS) -std=c11 -g -O1 -ffp-contract=off $(WARNINGS) -fsanitize=fuzzer-no-link,address,undefined \
+  -fno-sanitize-recover=all $(PKG_CFLAGS)
+FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/obj/%.o,$(filter-out agent/main.c,$(SOURCES)))
+build/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
-	clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(CPPFLAGS) -std=c11 -Wno-unused-command-line-argument \
-	  $(PKG_CFLAGS) -o $@ $< $(filter-out agent/main.c,$(SOURCES)) $(PKG_LIBS)
+	@echo "  CLANG $<"
+	@clang $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+build/fuzz/libsidetone.a: $(FUZZ_OBJECTS)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libsidetone.a
+	@echo "  CLANG $<"
+	@clang $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< build/fuzz/libsidetone.a $(PKG_LIBS)
+-include $(FUZZ_OBJECTS:.o=.d)
 fuzz: $(FUZZERS)
 	@tests/run-fuzzers $(FUZZ_SECONDS) $(FUZZERS)
 fuzz-brief: $(FUZZERS)
@@ -127,12 +139,14 @@ build/bench/bench: tests/bench/bench.c $(LIBRARY)
 bench: build/sidetone build/bench/bench
 	@build/bench/bench build/sidetone fixtures/demo build/bench
 
+# Both cores build; the tests themselves run one after the other.
 check: check-deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(TESTS)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory e2e
 	@$(MAKE) --no-print-directory asan
+	@$(MAKE) --no-print-directory -j$(JOBS) $(FUZZERS)
 	@$(MAKE) --no-print-directory fuzz-brief
 
 lint:

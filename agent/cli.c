@@ -5,7 +5,7 @@
 
 #include "agent/log.h"
 
-static void say(const char *command, const char *format, va_list args) {
+__attribute__((format(printf, 2, 0))) static void say(const char *command, const char *format, va_list args) {
   fprintf(stderr, "sidetone%s%s: ", command[0] != '\0' ? " " : "", command);
   vfprintf(stderr, format, args);
   fputc('\n', stderr);
