@@ -11,7 +11,9 @@
 static atomic_ulong allocations;
 
 #ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/allocator_interface.h>
+/* The sanitizer's own way; its header is not everywhere. */
+int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
+                                              void (*on_free)(const volatile void *));
 
 static void on_malloc(const volatile void *block, size_t bytes) {
   (void)block;
