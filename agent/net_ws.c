@@ -167,7 +167,9 @@ static void on_refusal(struct net_ws_socket *s, const char *text, size_t bytes) 
     return;
   }
   char why[sizeof s->why];
-  snprintf(why, sizeof why, "no WebSocket handshake: %.*s", (int)bytes, text);
+  bool tls = memmem(text, bytes, "SSL", 3) != NULL;
+  const char *what = tls ? "no TLS (is its certificate trusted for this host?)" : "no WebSocket handshake";
+  snprintf(why, sizeof why, "%s: %.*s", what, (int)bytes, text);
   net_target_probe(s->inside->client->target, why, sizeof why);
   ended(s, why);
 }
