@@ -18,6 +18,7 @@ enum {
   DECIDE_AT_LATEST = 2 * TIMEBASE_EVENTS,
   /* Timestamps of two tracks that are further apart than their arrivals by this have no common zero. */
   COMMON_ZERO_US = 2000000,
+  QUIET_AFTER_US = 500000,
   ERRORS_MAX = 100
 };
 
@@ -32,8 +33,10 @@ struct stream_track {
   int64_t origin_us;    /* of the track's first frame, on the part's clock */
   bool timed;           /* the first frame's timestamp has a known unit: */
   int64_t first_media_us;
-  int64_t fed_ms; /* speech rules know the track up to here */
-  int64_t end_us; /* end of its last frame, on the part's clock */
+  int64_t arrival_us; /* of its newest frame */
+  bool quiet;         /* nothing has come for a while: nobody is heard speaking */
+  int64_t fed_ms;     /* speech rules know the track up to here */
+  int64_t end_us;     /* end of its last frame, on the part's clock */
 };
 
 struct stream {
@@ -264,6 +267,8 @@ static void note_arrival(struct stream *s, const struct moment *at, const struct
     s->meta.first_frame_ms = at->wall_us / 1000;
   }
   s->meta.last_frame_ms = at->wall_us / 1000;
+  s->track[m->track].arrival_us = at->mono_us;
+  s->track[m->track].quiet = false;
   s->meta.track[m->track].seen = true;
   s->meta.track[m->track].payload_bytes += bytes;
   s->changed = true;
@@ -384,6 +389,7 @@ void stream_fault(struct stream *s) {
 void stream_tick(struct stream *s, const struct moment *at) {
   for (int i = 0; i < TRACK_COUNT; i++) {
     if (!s->track[i].begun) continue;
+    s->track[i].quiet = at->mono_us - s->track[i].arrival_us > QUIET_AFTER_US;
     delivery_tick(s->track[i].delivery, at->mono_us);
     assembler_tick(&s->track[i].assembler, at->mono_us);
   }
@@ -469,5 +475,9 @@ int64_t stream_last_frame_ms(const struct stream *s) {
 }
 
 int stream_speaking(const struct stream *s) {
-  return (hearing_instant(s->track[0].hearing) ? 1 : 0) | (hearing_instant(s->track[1].hearing) ? 2 : 0);
+  int bits = 0;
+  for (int i = 0; i < TRACK_COUNT; i++) {
+    if (!s->track[i].quiet && hearing_instant(s->track[i].hearing)) bits |= 1 << i;
+  }
+  return bits;
 }
