@@ -36,7 +36,7 @@ struct fixture {
   json_t *head;
   size_t head_line;
   struct item *item;
-  size_t items, next, playing; /* items before `playing` have no frames left */
+  size_t items, items_size, next, playing; /* items before `playing` have no frames left */
   struct socket_numbers socket[SOCKETS_MAX];
   size_t sockets;
   int64_t epoch_us, end_us;
@@ -96,12 +96,16 @@ static bool add_line(struct fixture *f, size_t line, const char *text, size_t by
     bool version = json_integer_value(json_object_get(json, "sidetone_fixture")) == 1;
     return version || fault(f, line, "the first line must hold \"sidetone_fixture\":1", why, why_bytes);
   }
-  struct item *grown = realloc(f->item, (f->items + 1) * sizeof *grown);
-  if (grown == NULL) {
-    json_decref(json);
-    return fault(f, line, "no memory", why, why_bytes);
+  if (f->items == f->items_size) {
+    size_t size = f->items_size * 2 + 64;
+    struct item *grown = realloc(f->item, size * sizeof *grown);
+    if (grown == NULL) {
+      json_decref(json);
+      return fault(f, line, "no memory", why, why_bytes);
+    }
+    f->item = grown;
+    f->items_size = size;
   }
-  f->item = grown;
   f->item[f->items] = (struct item){.line = line, .json = json};
   return classify(f, &f->item[f->items++], why, why_bytes);
 }

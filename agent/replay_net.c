@@ -216,7 +216,8 @@ static void report_losses(struct player *p) {
     uint64_t lost = s->lost + s->queued;
     if (lost == 0) continue;
     net_progress_say(&p->progress, "%s: %llu frames could not be sent", s->url, (unsigned long long)lost);
-    fail(p);
+    /* A normal close is the server's right: a newer socket took over, or the leg has ended. */
+    if (s->close_got != 1000) fail(p);
   }
   if (net_http_pending(p->http) == 0) return;
   net_progress_say(&p->progress, "%zu webhooks have no answer yet", net_http_pending(p->http));
