@@ -8,6 +8,7 @@
 #include "dsp/ledger.h"
 #include "dsp/pdv.h"
 #include "dsp/playout.h"
+#include "dsp/recovery.h"
 #include "dsp/skew.h"
 #include "dsp/timeline.h"
 #include "dsp/windows.h"
@@ -16,13 +17,6 @@ enum { DEFAULT_PTIME_US = 20000, BIG_GAP_FRAMES = 250 };
 
 /* Of a frame's ledger note. */
 enum note_flag { NOTE_HAS_JITTER = 1, NOTE_DISCARDED = 2, NOTE_UPSTREAM_BAD = 4 };
-
-/* From the first frame whose lateness raised P until P is back (3.10). */
-struct recovery {
-  bool open, raised;
-  int64_t before_us; /* P before the first of them */
-  int64_t last_bad_us;
-};
 
 struct state {
   uint32_t ptime_us;
@@ -60,6 +54,7 @@ void delivery_init(struct delivery *d) {
   ledger_init(&s->ledger);
   pdv_init(&s->pdv, PDV_WINDOW_US);
   playout_init(&s->playout, s->ptime_us, PLAYOUT_START_US);
+  recovery_init(&s->recovery, PLAYOUT_START_US);
   windows_init(&s->windows);
   s->windows.ptime_us = s->ptime_us;
 }
@@ -83,6 +78,8 @@ static void settle_run(struct state *s, struct delivery_facts *f, const struct l
   for (int i = 0; i < DELIVERY_CONSUMERS; i++) burst_add(&s->burst[i], frame.bad[i], run->count);
   int64_t place_us = run->missing ? s->feed_us : note->place_us;
   windows_add(&s->windows, f, place_us, &frame, run->count);
+  int64_t delay_us = run->missing ? s->recovery.delay_us : note->playout_delay_us;
+  recovery_add(&s->recovery, playout_bad, run->count, place_us, s->ptime_us, delay_us);
   f->expected_us += run->count * s->ptime_us;
   s->feed_us = place_us + (int64_t)run->count * s->ptime_us;
 }
@@ -135,32 +132,12 @@ static int64_t measure_lateness(struct state *s, struct delivery_facts *f, const
   return late_us;
 }
 
-static void follow_recovery(struct state *s, struct delivery_facts *f, int64_t before_us, bool bad,
-                            int64_t place_us) {
-  struct recovery *r = &s->recovery;
-  int64_t now_us = s->playout.delay_us;
-  if (bad) {
-    if (!r->open) *r = (struct recovery){.open = true, .before_us = before_us};
-    r->raised = r->raised || now_us > r->before_us;
-    r->last_bad_us = place_us;
-    return;
-  }
-  if (!r->open || now_us > r->before_us) return;
-  r->open = false;
-  if (!r->raised || place_us < r->last_bad_us) return;
-  uint64_t length_us = (uint64_t)(place_us - r->last_bad_us);
-  f->recovery_count++;
-  f->recovery_sum_us += length_us;
-  if (length_us > f->recovery_max_us) f->recovery_max_us = length_us;
-}
-
 /* What all frames do that are of use: lateness, emulated playout, the note for their turn. */
 static void take_sound(struct state *s, struct delivery_facts *f, const struct delivery_input *in,
                        int64_t place_us, uint16_t flags) {
-  int64_t late_us = measure_lateness(s, f, in), before_us = s->playout.delay_us;
+  int64_t late_us = measure_lateness(s, f, in);
   struct playout_outcome outcome = playout_add(&s->playout, late_us);
   bool bad = outcome.discarded || outcome.concealed_frames > 0;
-  follow_recovery(s, f, before_us, bad, place_us);
   if (outcome.discarded) flags |= NOTE_DISCARDED;
   if (in->upstream_bad) {
     flags |= NOTE_UPSTREAM_BAD;
@@ -171,6 +148,7 @@ static void take_sound(struct state *s, struct delivery_facts *f, const struct d
   if (note == NULL) return;
   *note = (struct ledger_note){.place_us = place_us,
                                .jitter_ms = s->jitter.j_ms,
+                               .playout_delay_us = (uint32_t)s->playout.delay_us,
                                .concealed_frames = outcome.concealed_frames,
                                .flags = flags};
 }
@@ -180,7 +158,8 @@ static void take_late(struct state *s, const struct delivery_input *in, int64_t 
   playout_add_late(&s->playout, pdv_peek(&s->pdv, in->arrival_us, in->media_us));
   struct ledger_note *note = ledger_note(&s->ledger, in->number);
   if (note != NULL) {
-    *note = (struct ledger_note){.place_us = place_us, .flags = NOTE_DISCARDED};
+    *note = (struct ledger_note){
+        .place_us = place_us, .playout_delay_us = (uint32_t)s->playout.delay_us, .flags = NOTE_DISCARDED};
   } else {
     windows_found(&s->windows, place_us);
   }
@@ -379,7 +358,10 @@ static void collect(const struct state *s, struct delivery_facts *f) {
   f->concealed_frames = s->playout.concealed;
   f->playout_count = s->playout.count;
   f->playout_sum_us = s->playout.delay_sum_us;
-  f->recovery_open = s->recovery.open && s->recovery.raised;
+  f->recovery_count = s->recovery.count;
+  f->recovery_sum_us = s->recovery.sum_us;
+  f->recovery_max_us = s->recovery.max_us;
+  f->recovery_open = s->recovery.waiting_count;
   f->jitter_count = s->jitter.count;
   f->jitter_last_ms = s->jitter.j_ms;
   f->jitter_max_ms = s->jitter.max_ms;
@@ -393,6 +375,7 @@ void delivery_facts(const struct delivery *d, struct delivery_facts *out) {
   delivery_facts_copy(out, &d->facts);
   resolve_held(&s, out, ledger_give_up(&s.ledger, 0, true));
   settle_all(&s, out);
+  recovery_finish(&s.recovery);
   windows_finish(&s.windows, out);
   bank_skew(&s, out);
   collect(&s, out);

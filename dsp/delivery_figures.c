@@ -13,7 +13,8 @@ enum { SOUND_MIN_US = 5000000 };
 static const double fullband_per_narrowband = 1.48; /* G.107.2: its MOS is that of R / 1.48 */
 static const double ppl_range_pct = 20.0;           /* G.107 permits no more */
 
-static const char no_media[] = "no_media", too_short[] = "too_short", no_bpl[] = "no_bpl";
+static const char no_media[] = "no_media", too_short[] = "too_short", no_bpl[] = "no_bpl",
+                  no_burst[] = "no_burst", consumer_asr_stream[] = "consumer_asr_stream";
 
 static struct figure number(double value) {
   return (struct figure){.value = value};
@@ -79,7 +80,7 @@ static void loss_figures(const struct delivery_facts *f, enum quality_consumer c
     out->upstream_bad_frames = count(f->upstream_bad_counted);
     lost += f->discarded_adaptive + f->concealed_frames + f->upstream_bad_counted;
   } else {
-    out->discarded_adaptive = out->concealed_frames = absent("consumer_asr_stream");
+    out->discarded_adaptive = out->concealed_frames = absent(consumer_asr_stream);
     out->upstream_bad_frames = count(f->upstream_bad_frames);
     lost += f->upstream_bad_frames;
   }
@@ -89,9 +90,16 @@ static void loss_figures(const struct delivery_facts *f, enum quality_consumer c
   if (out->ppl_pct.absent == NULL) out->ppl_pct.value = fmin(100.0, out->ppl_pct.value);
 }
 
+/* Of emulator A, so of its bursts only (3.10). */
+static struct figure recovery_figure(const struct delivery_facts *f, enum quality_consumer consumer) {
+  if (consumer != CONSUMER_PLAYOUT) return absent(consumer_asr_stream);
+  if (f->burst_count[consumer] == 0) return absent(f->received_frames == 0 ? no_media : no_burst);
+  return f->recovery_count > 0 ? ms(f->recovery_max_us) : absent("not_recovered");
+}
+
 static void burst_figures(const struct delivery_facts *f, enum quality_consumer consumer,
                           struct delivery_figures *out) {
-  static const char no_burst[] = "no_burst", no_gap[] = "no_gap";
+  static const char no_gap[] = "no_gap";
   const char *none = f->received_frames == 0 ? no_media : no_burst;
   out->burst_count = count(f->burst_count[consumer]);
   out->burst_mean_ms = ratio((double)f->burst_us[consumer] / 1000.0, (double)f->burst_count[consumer], none);
@@ -107,6 +115,7 @@ static void burst_figures(const struct delivery_facts *f, enum quality_consumer 
   out->burst_ratio = f->received_frames == 0
                          ? absent(no_media)
                          : number(burst_ratio(n, f->bad_frames[consumer], f->bad_runs[consumer]));
+  out->recovery_ms = recovery_figure(f, consumer);
 }
 
 static void arrival_figures(const struct delivery_facts *f, struct delivery_figures *out) {
@@ -140,8 +149,6 @@ static void arrival_figures(const struct delivery_facts *f, struct delivery_figu
   out->bunching_share = ratio((double)f->reads_of_many, (double)f->reads, no_media);
   out->skew_ppm = ratio(f->skew_ppm_us, (double)f->skew_us, "not_fitted");
   out->playout_delay_ms = ratio((double)f->playout_sum_us / 1000.0, (double)f->playout_count, no_media);
-  out->recovery_ms = f->recovery_count > 0 ? ms(f->recovery_max_us)
-                                           : absent(f->recovery_open > 0 ? "not_recovered" : "no_burst");
 }
 
 /* Why no verdict of the model is given at all, or NULL. */

@@ -41,6 +41,7 @@ enum ledger_held {
 struct ledger_note {
   int64_t place_us;
   double jitter_ms;
+  uint32_t playout_delay_us; /* P of emulator A after it */
   uint32_t concealed_frames;
   uint16_t flags;
 };

@@ -49,9 +49,28 @@ static void perfect_call(void **state) {
   is_absent(figures.network_jitter_ms, "not_rtp");
   is_absent(figures.skew_ppm, "not_fitted");
   is_absent(figures.burst_mean_ms, "no_burst");
+  is_absent(figures.recovery_ms, "no_burst");
   is(figures.gap_density, 0, 0);
   is(figures.gap_mean_ms, 10000, 0);
   assert_int_equal(figures.flag_count, 0);
+}
+
+static void recovery_of_bursts_only(void **state) {
+  (void)state;
+  feed_even(&feed, 1, 99);
+  feed_even(&feed, 101, 300); /* one alone is no burst */
+  compute(CODEC_PCMU, false, CONSUMER_PLAYOUT);
+  is_absent(figures.recovery_ms, "no_burst");
+  feed_even(&feed, 303, 400);
+  compute(CODEC_PCMU, false, CONSUMER_PLAYOUT);
+  is(figures.burst_count, 1, 0);
+  is(figures.recovery_ms, 0, 0);
+  for (int64_t n = 401; n <= 410; n++) feed_add(&feed, (uint64_t)n, n * FRAME_US, 410 * FRAME_US + 130000);
+  compute(CODEC_PCMU, false, CONSUMER_PLAYOUT);
+  is(figures.recovery_ms, 0, 0);
+  facts.recovery_count = 0;
+  delivery_figures(&facts, codec_row(CODEC_PCMU), false, CONSUMER_PLAYOUT, &figures);
+  is_absent(figures.recovery_ms, "not_recovered");
 }
 
 static void no_packet_no_mos(void **state) {
@@ -130,6 +149,7 @@ static void stall_counts_for_playout_only(void **state) {
   is(figures.r_lq, 93.2, 1e-9);
   is(figures.stall_count, 1, 0);
   is_absent(figures.discarded_adaptive, "consumer_asr_stream");
+  is_absent(figures.recovery_ms, "consumer_asr_stream");
   assert_true(playout_r < 70);
 }
 
@@ -161,6 +181,7 @@ static void flags(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(perfect_call, setup),
+      cmocka_unit_test_setup(recovery_of_bursts_only, setup),
       cmocka_unit_test_setup(no_packet_no_mos, setup),
       cmocka_unit_test_setup(five_seconds_at_least, setup),
       cmocka_unit_test_setup(codec_without_a_model, setup),
