@@ -67,14 +67,15 @@ class Call:
         return told
 
     def initiated(self, **more):
-        return self.tell("call.initiated", direction=self.direction, state="parked", start_time=self.start_time, **more)
+        usual = {"direction": self.direction, "state": "parked", "start_time": self.start_time}
+        return self.tell("call.initiated", **{**usual, **more})
 
     def answered(self, **more):
         return self.tell("call.answered", start_time=self.start_time, codec="PCMU", sampling_rate=8000, **more)
 
     def hangup(self, cause="normal_clearing", **more):
-        return self.tell("call.hangup", hangup_cause=cause, hangup_source="caller", sip_hangup_cause="200",
-                         start_time=self.start_time, **{"end_time": now(), **more})
+        usual = {"hangup_source": "caller", "sip_hangup_cause": "200", "start_time": self.start_time, "end_time": now()}
+        return self.tell("call.hangup", hangup_cause=cause, **{**usual, **more})
 
     def stream(self, **more):
         return Stream(self.agent, self, **more)
