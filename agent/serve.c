@@ -91,9 +91,10 @@ static void on_hangup_signal(uv_signal_t *signal, int number) {
   s->keys = keys;
   s->config.telnyx_signature_tolerance_s = fresh.telnyx_signature_tolerance_s;
   log_configure((enum log_level)fresh.log_level, (enum log_format)fresh.log_format, fresh.log_numbers);
-  log_event(LOG_INFO, NULL, "configuration reloaded",
-            LOG_TEXT("took", "telnyx.public_key, telnyx.signature_tolerance_s, log.*, the certificate's files"),
-            LOG_TEXT("after_restart_only", "everything else"));
+  log_event(
+      LOG_INFO, NULL, "configuration reloaded",
+      LOG_TEXT("took", "telnyx.public_key, telnyx.signature_tolerance_s, log.*, the certificate's files"),
+      LOG_TEXT("after_restart_only", "everything else"));
   config_free(&fresh);
   if (server_reload_tls(s->server, why, sizeof why) != 0) {
     log_event(LOG_ERROR, NULL, "certificate not reloaded", LOG_TEXT("why", why));
