@@ -14,6 +14,9 @@
 #include "telnyx/event.h"
 
 enum {
+  /* Objects and arrays inside one another in a payload; above: cut. MongoDB takes 100 in a document, of which
+   * five are around a payload. */
+  FACTS_PAYLOAD_MAX_LEVELS = 60,
   FACTS_PAYLOAD_MAX_BYTES = 32 * 1024,       /* of one webhook, as JSON text; above: cut */
   FACTS_PAYLOADS_MAX_BYTES = 4 * 1024 * 1024 /* of one leg; what comes later is stored without */
 };

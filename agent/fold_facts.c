@@ -6,6 +6,7 @@
 
 #include "agent/fold.h"
 #include "agent/fold_context.h"
+#include "telnyx/json.h"
 
 enum { ID_BYTES = 12 };
 
@@ -71,17 +72,18 @@ static size_t text_bytes(const json_t *value) {
 static void keep_fields(json_t *kept, const json_t *payload, const char *const *fields) {
   for (; *fields; fields++) {
     json_t *value = json_object_get(payload, *fields);
-    if (value) json_object_set(kept, *fields, value);
+    if (value && json_levels(value) < FACTS_PAYLOAD_MAX_LEVELS) json_object_set(kept, *fields, value);
   }
+}
+
+static bool fits(const json_t *payload) {
+  return text_bytes(payload) <= FACTS_PAYLOAD_MAX_BYTES && json_levels(payload) <= FACTS_PAYLOAD_MAX_LEVELS;
 }
 
 static json_t *payload_of(const struct event *event) {
   if (event->row && event->row->secret) return NULL;
+  if (fits(event->payload)) return fold_escaped(event->payload);
   json_t *kept = json_object();
-  if (text_bytes(event->payload) <= FACTS_PAYLOAD_MAX_BYTES) {
-    json_decref(kept);
-    return fold_escaped(event->payload);
-  }
   keep_fields(kept, event->payload, event_fields(event->row));
   json_object_set_new(kept, "truncated", json_true());
   json_t *payload = fold_escaped(kept);

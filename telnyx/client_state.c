@@ -107,7 +107,7 @@ static void keep_other(struct collector *c, const char *key, json_t *value) {
   size_t bytes = json_dumpb(pair, NULL, 0, JSON_COMPACT) - 2 + (json_object_size(c->out->other) > 0 ? 1 : 0);
   json_decref(pair);
   if (c->failed || json_object_get(c->out->other, key)) return;
-  if (c->other_bytes + bytes > CLIENT_STATE_OTHER_BYTES) {
+  if (c->other_bytes + bytes > CLIENT_STATE_OTHER_BYTES || json_levels(value) >= CLIENT_STATE_OTHER_LEVELS) {
     c->out->cut = true;
     return;
   }

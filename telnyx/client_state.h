@@ -8,8 +8,9 @@
 #include <stdbool.h>
 
 enum {
-  CLIENT_STATE_LEVELS = 4,        /* states inside one another that are read; a deeper one stays text */
-  CLIENT_STATE_OTHER_BYTES = 4096 /* of `other` as compact JSON */
+  CLIENT_STATE_LEVELS = 4,         /* states inside one another that are read; a deeper one stays text */
+  CLIENT_STATE_OTHER_BYTES = 4096, /* of `other` as compact JSON */
+  CLIENT_STATE_OTHER_LEVELS = 60   /* objects and arrays inside one another, `other` itself included */
 };
 
 enum client_party { CLIENT_PARTY_NONE, CLIENT_PARTY_LEAD, CLIENT_PARTY_AGENT };
@@ -22,8 +23,8 @@ struct client_state {
   const char *call_type; /* one of the enum of data-model.md 1.2 */
   enum client_party party;
   json_t *known; /* owned */
-  json_t *other; /* owned: unknown keys and known ones of the wrong form, at most 4 KiB as text */
-  bool cut;      /* `other` was cut at its limit */
+  json_t *other; /* owned: unknown keys and known ones of the wrong form, at most 4 KiB as text, 60 levels */
+  bool cut;      /* `other` was cut at a limit */
 };
 
 /* 0, or -1 when the text is neither, NULL, or memory is refused; then `out` is empty (known and other NULL) and

@@ -164,3 +164,24 @@ const char *json_text(const json_t *object, const char *key) {
   const char *text = json_string_value(json_object_get(object, key));
   return text && *text != '\0' ? text : NULL;
 }
+
+/* Goes down as deep as json_read() lets a text be. */
+size_t json_levels(const json_t *value) {
+  size_t deepest = 0, index;
+  const char *key;
+  json_t *inner;
+  if (json_is_object(value)) {
+    json_object_foreach((json_t *)(uintptr_t)value, key, inner) {
+      size_t levels = json_levels(inner);
+      if (levels > deepest) deepest = levels;
+    }
+  } else if (json_is_array(value)) {
+    json_array_foreach(value, index, inner) {
+      size_t levels = json_levels(inner);
+      if (levels > deepest) deepest = levels;
+    }
+  } else {
+    return 0;
+  }
+  return deepest + 1;
+}

@@ -24,5 +24,7 @@ bool json_number(const json_t *value, double *out);
 bool json_unsigned(const json_t *value, uint64_t *out);
 /* Text that is not empty, else NULL. Borrowed. */
 const char *json_text(const json_t *object, const char *key);
+/* Objects and arrays inside one another: 0 for null, a number, a text. */
+size_t json_levels(const json_t *value);
 
 #endif

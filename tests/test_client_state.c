@@ -211,11 +211,27 @@ static void test_cut(void **unused) {
   free(json);
 }
 
+static void test_deep(void **unused) {
+  (void)unused;
+  for (int over = 0; over < 2; over++) {
+    char json[400] = "{\"a\":";
+    for (int i = 1; i < CLIENT_STATE_OTHER_LEVELS + over; i++) strcat(json, "[");
+    for (int i = 1; i < CLIENT_STATE_OTHER_LEVELS + over; i++) strcat(json, "]");
+    strcat(json, ",\"leadId\":\"" ID_A "\"}");
+    struct client_state s;
+    parse_base64(json, &s);
+    assert_int_equal(s.cut, over);
+    assert_int_equal(json_object_size(s.other), 1 - over);
+    assert_string_equal(s.lead_id, ID_A);
+    client_state_release(&s);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_base64), cmocka_unit_test(test_raw),         cmocka_unit_test(test_neither),
       cmocka_unit_test(test_inner),  cmocka_unit_test(test_wrong_forms), cmocka_unit_test(test_call_log_id),
-      cmocka_unit_test(test_levels), cmocka_unit_test(test_cut),
+      cmocka_unit_test(test_levels), cmocka_unit_test(test_cut),         cmocka_unit_test(test_deep),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

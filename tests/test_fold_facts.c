@@ -103,6 +103,33 @@ static void a_payload_of_32_kib_is_whole(void **state) {
   facts_free(facts);
 }
 
+/* {'from':'+1','inner':[[[...]]]} of so many levels, the object included. */
+static char *deep_payload(const char *key, int levels) {
+  char *text = malloc((size_t)levels * 2 + 64);
+  size_t bytes = (size_t)sprintf(text, "{'from':'+1','%s':", key);
+  for (int i = 1; i < levels; i++) text[bytes++] = '[';
+  for (int i = 1; i < levels; i++) text[bytes++] = ']';
+  strcpy(text + bytes, "}");
+  return text;
+}
+
+static void a_deep_payload_is_cut_to_its_fields(void **state) {
+  (void)state;
+  struct facts *facts = facts_new(LEG);
+  /* 61 levels; hangup_cause is a field that would be kept if it were not that deep itself. */
+  static const char *const keys[] = {"junk", "junk", "hangup_cause"};
+  for (int i = 0; i < 3; i++) {
+    char *payload = deep_payload(keys[i], FACTS_PAYLOAD_MAX_LEVELS + (i > 0)), id[8];
+    snprintf(id, sizeof id, "%d", i);
+    add_event(facts, id, "call.hangup", i, payload);
+    free(payload);
+  }
+  EXPECT(facts->webhooks, "0.payload.truncated", "absent");
+  EXPECT(facts->webhooks, "1.payload", "{'from':'+1','truncated':true}");
+  EXPECT(facts->webhooks, "2.payload", "{'from':'+1','truncated':true}");
+  facts_free(facts);
+}
+
 static void four_mib_of_payloads_a_leg(void **state) {
   (void)state;
   struct facts *facts = facts_new(LEG), *again = facts_new(LEG);
@@ -192,6 +219,7 @@ int main(void) {
       cmocka_unit_test(what_is_no_element_is_refused),
       cmocka_unit_test(a_large_payload_is_cut_to_its_fields),
       cmocka_unit_test(a_payload_of_32_kib_is_whole),
+      cmocka_unit_test(a_deep_payload_is_cut_to_its_fields),
       cmocka_unit_test(four_mib_of_payloads_a_leg),
       cmocka_unit_test(payments_are_stored_without_payload),
       cmocka_unit_test(the_part_with_the_greater_n_stays),

@@ -405,13 +405,32 @@ static void test_text(void **unused) {
   json_decref(object);
 }
 
+static void test_levels(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *text;
+    size_t levels;
+  } rows[] = {{"1", 0},
+              {"\"[[\"", 0},
+              {"[]", 1},
+              {"{}", 1},
+              {"[1,{\"a\":[2]},[]]", 3},
+              {"{\"a\":1,\"b\":{\"c\":{}}}", 3}};
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    json_t *value = read_fine(rows[i].text);
+    assert_int_equal(json_levels(value), rows[i].levels);
+    json_decref(value);
+  }
+  assert_int_equal(json_levels(NULL), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_plain),          cmocka_unit_test(test_refused),
       cmocka_unit_test(test_why_says_where), cmocka_unit_test(test_beyond_jansson),
       cmocka_unit_test(test_long_numbers),   cmocka_unit_test(test_depth),
       cmocka_unit_test(test_like_jansson),   cmocka_unit_test(test_numbers),
-      cmocka_unit_test(test_text),
+      cmocka_unit_test(test_text),           cmocka_unit_test(test_levels),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
