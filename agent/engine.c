@@ -121,8 +121,9 @@ static void give_up(struct engine *e, const struct moment *at, struct call *c) {
 }
 
 static void tick_socket(struct engine *e, const struct moment *at, struct socket *s) {
-  if (s->proof == PROOF_OWED && at->mono_us - s->opened_us >= TOKEN_WITHIN_US && !s->closing) {
-    socket_refuse(e, s, 1008, "no token in the connected frame");
+  if (s->proof != PROOF_DONE && at->mono_us - s->opened.mono_us >= PROOF_WITHIN_US && !s->closing) {
+    socket_refuse(e, s, 1008,
+                  s->proof == PROOF_OWED ? "no token in the connected frame" : "no start for the key");
   }
   if (s->stream == NULL) return;
   stream_tick(s->stream, at);

@@ -62,7 +62,7 @@ void engine_facts(struct engine *e, const struct moment *at, const char *leg, js
 /* How a socket proved who it is when it was opened. */
 enum socket_proof {
   PROOF_DONE,    /* token in header or path, or none needed */
-  PROOF_DERIVED, /* a derived key that `start` must match */
+  PROOF_DERIVED, /* the form of a derived key: within 5 s a `start` must match it */
   PROOF_OWED     /* nothing yet: the `connected` frame has 5 s to bring the token */
 };
 void engine_socket_opened(struct engine *e, conn_id socket, const struct moment *at, enum socket_proof proof,

@@ -13,7 +13,7 @@ enum {
   PART_EVERY_US = 4000000,    /* facts of a live part go to the store: at most 5 s behind (8.4) */
   AFTER_HANGUP_US = 5000000,  /* what sockets still have then (contract 4) */
   LOST_AFTER_US = 120000000,  /* without a hang-up, from the close of the last socket */
-  TOKEN_WITHIN_US = 5000000,  /* for the `connected` frame */
+  PROOF_WITHIN_US = 5000000,  /* for the `connected` frame, or the `start` of a derived key */
   FORGET_AFTER_US = 10000000, /* a complete call leaves memory */
 };
 #define UNHEARD_LOST_AFTER_US \
@@ -40,12 +40,14 @@ struct socket {
   UT_hash_handle hh; /* by id */
   conn_id id;
   enum socket_proof proof;
-  char *key; /* of PROOF_DERIVED */
-  int64_t opened_us;
+  char *key;      /* of PROOF_DERIVED */
+  char *only_leg; /* whose derived key it showed; NULL: any leg may follow */
+  struct moment opened;
   bool closing;  /* refused or replaced: what still comes is ignored */
   uint32_t said; /* kinds of fault that have had their log line, bit by kind */
   struct call *call;
   struct stream *stream;
+  bool streamed;          /* has had its first stream */
   int64_t unpublished_us; /* arrival of the first frame since the last tick; 0: none */
 };
 

@@ -18,6 +18,7 @@ void socket_free(struct engine *e, struct socket *s) {
   if (s->call != NULL) s->call->socket = NULL;
   stream_free(s->stream);
   free(s->key);
+  free(s->only_leg);
   free(s);
 }
 
@@ -56,7 +57,7 @@ static void media_fault(struct engine *e, struct socket *s, enum media_fault fau
   say_once(e, s, FRAME_FAULTS + (unsigned)fault, media_fault_name(fault));
 }
 
-/* The part's name is taken when the socket opens; k never repeats for this agent.id. */
+/* k never repeats for this agent.id. */
 static struct stream *new_stream(struct engine *e, const struct moment *at) {
   char id[sizeof((struct part *)0)->id];
   snprintf(id, sizeof id, "%s_%llu", e->options.agent_id, (unsigned long long)e->next_part++);
@@ -72,11 +73,19 @@ void engine_socket_opened(struct engine *e, conn_id id, const struct moment *at,
   }
   s->id = id;
   s->proof = proof;
-  s->opened_us = at->mono_us;
+  s->opened = *at;
   if (key != NULL) s->key = strdup(key);
-  s->stream = new_stream(e, at);
   HASH_ADD(hh, e->sockets, id, sizeof s->id, s);
-  if (s->stream == NULL || (key != NULL && s->key == NULL)) socket_refuse(e, s, 1011, "no memory");
+  if (key != NULL && s->key == NULL) socket_refuse(e, s, 1011, "no memory");
+}
+
+/* The stream is made at the first message of a socket that owes nothing: half a megabyte is not for
+ * strangers, nor for sockets that never say a word. False: no memory. */
+static bool have_stream(struct engine *e, struct socket *s) {
+  if (s->streamed || s->proof == PROOF_OWED) return true;
+  s->streamed = true;
+  s->stream = new_stream(e, &s->opened);
+  return s->stream != NULL;
 }
 
 /* ---- frames ---------------------------------------------------------------------------------- */
@@ -132,7 +141,16 @@ static bool may_take(struct engine *e, struct socket *s, const struct moment *at
       socket_refuse(e, s, 1008, "the key is for another leg, or has expired");
       return false;
     }
+    s->only_leg = strdup(leg);
+    if (s->only_leg == NULL) {
+      socket_refuse(e, s, 1011, "no memory");
+      return false;
+    }
     s->proof = PROOF_DONE;
+  }
+  if (s->only_leg != NULL && strcmp(s->only_leg, leg) != 0) { /* a `stop` in between changes nothing */
+    socket_refuse(e, s, 1008, "the key is for another leg");
+    return false;
   }
   if (s->call != NULL && strcmp(s->call->facts->leg, leg) != 0) {
     media_fault(e, s, FAULT_OTHER_LEG);
@@ -210,6 +228,10 @@ void engine_socket_message(struct engine *e, conn_id id, const struct moment *at
   if (s == NULL) return;
   if (s->closing) {
     e->metrics->media_frames[MEDIA_IGNORED]++;
+    return;
+  }
+  if (!have_stream(e, s)) {
+    socket_refuse(e, s, 1011, "no memory");
     return;
   }
   struct media_frame media;

@@ -402,6 +402,53 @@ static void a_derived_key_is_for_one_leg_and_a_time(void **state) {
   }
 }
 
+static void what_only_looks_like_a_derived_key_has_5_s(void **state) {
+  (void)state;
+  struct world *w = world_new("secret", false);
+  engine_socket_opened(w->e, 1, moment_ms(w, 0), PROOF_DERIVED, "anything");
+  ticks_until(w, 4900);
+  assert_null(close_of(w, 1));
+  ticks_until(w, 6000);
+  expect_close(w, 1, 1008);
+  assert_int_equal(engine_calls(w->e), 0);
+  world_free(w);
+}
+
+static void a_stop_does_not_open_a_derived_key_for_other_legs(void **state) {
+  (void)state;
+  struct world *w = world_new("secret", false);
+  char key[STREAM_KEY_BYTES_MAX];
+  assert_int_equal(stream_key_make("secret", LEG, start_ms / 1000 + 60, key, sizeof key), 0);
+  engine_socket_opened(w->e, 1, moment_ms(w, 0), PROOF_DERIVED, key);
+  start_frame(w, 1, 10, LEG, "PCMU");
+  message(w, 1, 20, "{'event':'stop'}");
+  start_frame(w, 1, 30, LEG, "PCMU"); /* its own leg may come again */
+  assert_null(close_of(w, 1));
+  message(w, 1, 40, "{'event':'stop'}");
+  start_frame(w, 1, 50, LEG_B, "PCMU");
+  expect_close(w, 1, 1008);
+  assert_int_equal(engine_calls(w->e), 1);
+  world_free(w);
+}
+
+/* 16,384 of them may be there. */
+static void a_socket_that_has_not_said_who_it_is_costs_little(void **state) {
+  (void)state;
+  enum { STRANGERS = 200, EACH_MAX = 3 }; /* itself, its key, the table now and then */
+  static const enum socket_proof proofs[] = {PROOF_DONE, PROOF_DERIVED, PROOF_OWED};
+  for (size_t i = 0; i < sizeof proofs / sizeof *proofs; i++) {
+    struct world *w = world_new("secret", false);
+    engine_socket_opened(w->e, 0, moment_ms(w, 0), PROOF_DONE, NULL); /* makes the table */
+    unsigned long before = allocations;
+    for (conn_id socket = 1; socket <= STRANGERS; socket++) {
+      engine_socket_opened(w->e, socket, moment_ms(w, 0), proofs[i], "key");
+      if (proofs[i] == PROOF_OWED) media_frame(w, socket, 0, 0, 1);
+    }
+    assert_in_range(allocations - before, STRANGERS, STRANGERS * EACH_MAX);
+    world_free(w);
+  }
+}
+
 /* ---- what is stored, and when ---- */
 
 static void parts_are_stored_within_5_s_while_media_flows(void **state) {
@@ -579,6 +626,9 @@ int main(void) {
       cmocka_unit_test(a_start_without_the_owed_token_begins_nothing),
       cmocka_unit_test(a_stop_does_not_spare_the_owed_token),
       cmocka_unit_test(a_derived_key_is_for_one_leg_and_a_time),
+      cmocka_unit_test(what_only_looks_like_a_derived_key_has_5_s),
+      cmocka_unit_test(a_stop_does_not_open_a_derived_key_for_other_legs),
+      cmocka_unit_test(a_socket_that_has_not_said_who_it_is_costs_little),
       cmocka_unit_test(parts_are_stored_within_5_s_while_media_flows),
       cmocka_unit_test(looking_does_not_hold_up_the_store),
       cmocka_unit_test(bad_frames_are_counted_and_skipped),
