@@ -15,6 +15,9 @@ enum {
   LOST_AFTER_US = 120000000,  /* without a hang-up, from the close of the last socket */
   PROOF_WITHIN_US = 5000000,  /* for the `connected` frame, or the `start` of a derived key */
   FORGET_AFTER_US = 10000000, /* a complete call leaves memory */
+  EAGER_FACTS = 64,           /* a leg of more facts is settled once a second, not at each of them */
+  LEG_PARTS_MAX = 512,        /* streams of one leg; one costs up to 250 KB and a share of every fold */
+  START_EVERY_US = 1000000,   /* of a socket that starts over and over, the part is stored so often */
 };
 #define UNHEARD_LOST_AFTER_US \
   (24LL * 3600 * 1000000) /* a leg that never had a socket, from its newest event */
@@ -69,6 +72,9 @@ void call_free(struct engine *e, struct call *c);
 /* Takes the newest part of the call's stream into the facts and gives it to the store. */
 void call_store_part(struct engine *e, const struct moment *at, struct call *c);
 void call_settle(struct engine *e, const struct moment *at, struct call *c);
+/* The same for facts that may come by the thousand: a leg with many is left to the next tick, since a
+ * fold goes over all of them. */
+void call_settle_soon(struct engine *e, const struct moment *at, struct call *c);
 /* Ends the stream of the call's socket; the socket itself is left. */
 void call_end_stream(struct engine *e, const struct moment *at, struct call *c, enum part_state state);
 json_t *call_document(struct engine *e, struct call *c);

@@ -160,6 +160,14 @@ static bool may_take(struct engine *e, struct socket *s, const struct moment *at
   return true;
 }
 
+/* Facts of the leg: those of the store join later, so this bounds what one process lets in. */
+static bool too_many_parts(struct engine *e, struct socket *s, const struct call *c) {
+  if (s->call != NULL || c->facts->part_count < LEG_PARTS_MAX) return false;
+  media_fault(e, s, FAULT_TOO_MANY_STREAMS);
+  socket_refuse(e, s, 1008, "too many streams of this leg");
+  return true;
+}
+
 static void on_start(struct engine *e, struct socket *s, const struct moment *at, const struct frame *f) {
   if (!may_take(e, s, at, f->call_control_id)) return;
   if (s->stream == NULL) s->stream = new_stream(e, at); /* streamed again on the same socket */
@@ -168,11 +176,14 @@ static void on_start(struct engine *e, struct socket *s, const struct moment *at
     socket_refuse(e, s, 1011, "no memory");
     return;
   }
-  if (s->call == NULL) take_leg(e, s, at, c);
+  if (too_many_parts(e, s, c)) return;
+  bool taken = s->call == NULL;
+  if (taken) take_leg(e, s, at, c);
   if (f->has_sequence) stream_sequence(s->stream, f->sequence);
   if (!stream_start(s->stream, at, f)) media_fault(e, s, FAULT_CODEC);
+  if (!taken && at->mono_us - c->part_stored_us < START_EVERY_US) return;
   call_store_part(e, at, c);
-  call_settle(e, at, c);
+  call_settle_soon(e, at, c);
   if (e->options.verbose) {
     log_event(LOG_INFO, c->summary.call_log_id, "stream started", LOG_TEXT("leg", c->facts->leg),
               LOG_TEXT("encoding", f->encoding), LOG_INT("rate_hz", f->sample_rate_hz));
@@ -183,7 +194,7 @@ static void end_stream(struct engine *e, struct socket *s, const struct moment *
   struct call *c = s->call;
   if (c != NULL) {
     call_end_stream(e, at, c, PART_CLOSED);
-    call_settle(e, at, c);
+    call_settle_soon(e, at, c);
   } else if (s->stream != NULL) { /* never got a `start`: nobody knows whose frames these were */
     stream_end(s->stream, at, PART_CLOSED);
     stream_free(s->stream);

@@ -35,6 +35,7 @@ static const char *const media_faults[] = {
     [FAULT_CODEC] = "codec",
     [FAULT_PROTOCOL] = "protocol",
     [FAULT_MESSAGE_TOO_LARGE] = "message_too_large",
+    [FAULT_TOO_MANY_STREAMS] = "too_many_streams",
 };
 static const char *const outcomes[] = {
     [OUTCOME_COMPLETED] = "completed", [OUTCOME_BUSY] = "busy",           [OUTCOME_NO_ANSWER] = "no-answer",

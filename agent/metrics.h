@@ -39,6 +39,7 @@ enum media_fault {
   FAULT_CODEC,
   FAULT_PROTOCOL,          /* a violation of RFC 6455: the socket is closed 1002 */
   FAULT_MESSAGE_TOO_LARGE, /* closed 1009 */
+  FAULT_TOO_MANY_STREAMS,  /* of one leg: closed 1008 */
   MEDIA_FAULTS
 };
 const char *media_fault_name(enum media_fault fault); /* "binary", "not_utf8", ... */

@@ -590,6 +590,62 @@ static void an_unknown_codec_is_ignored_and_counted(void **state) {
   world_free(w);
 }
 
+static size_t settles;
+
+static void count_settle(void *arg, const struct engine_calllog *calllog) {
+  (void)arg;
+  (void)calllog;
+  settles++;
+}
+
+static void count_parts(void *arg, const char *leg, const json_t *document,
+                        const struct fold_summary *summary) {
+  (void)leg;
+  (void)summary;
+  *(size_t *)arg = json_object_size(at_path(document, "metadata.sidetone.media"));
+}
+
+/* Each start and each stop would otherwise fold all parts again: the square of their number. */
+static void a_peer_that_starts_over_and_over_is_bounded(void **state) {
+  (void)state;
+  enum { LOOPS = 600, ALLOWED = 512 };
+  struct world *w = world_new("", false);
+  const struct engine_options options = {.agent_id = "a", .stream_token = ""};
+  const struct engine_effects effects = {
+      .put_calllog = count_settle, .close_socket = on_close_socket, .arg = w};
+  engine_free(w->e); /* the world has no room for what is to come */
+  w->e = engine_create(&options, &effects, &w->metrics);
+  settles = 0;
+  open_socket(w, 1, 0);
+  for (int i = 0; i < LOOPS; i++) {
+    start_frame(w, 1, i, LEG, "PCMU");
+    message(w, 1, i, "{'event':'stop'}");
+  }
+  expect_close(w, 1, 1008);
+  assert_int_equal(w->metrics.media_faults[FAULT_TOO_MANY_STREAMS], 1);
+  assert_in_range(settles, 32, 140); /* a call of few parts is settled at each */
+  close_by_peer(w, 1, LOOPS);
+  ticks_until(w, 2000);
+  size_t parts = 0;
+  engine_each(w->e, count_parts, &parts);
+  assert_int_equal(parts, ALLOWED);
+  assert_in_range(settles, 33, 142);
+  world_free(w);
+}
+
+static void starts_on_one_socket_store_its_part_once_a_second(void **state) {
+  (void)state;
+  struct world *w = world_new("", false);
+  open_socket(w, 1, 0);
+  for (int i = 0; i < 500; i++) start_frame(w, 1, i, LEG, i % 2 == 0 ? "PCMU" : "PCMA");
+  assert_int_equal(count_effects(w, PUT_PART), 1);
+  start_frame(w, 1, 1000, LEG, "PCMU");
+  assert_int_equal(count_effects(w, PUT_PART), 2);
+  close_by_peer(w, 1, 1100);
+  EXPECT(stored_document(w, LEG), "metadata.sidetone.media.a_7.formats", "501");
+  world_free(w);
+}
+
 static void digits_and_errors_are_kept(void **state) {
   (void)state;
   struct world *w = world_new("", false);
@@ -634,6 +690,8 @@ int main(void) {
       cmocka_unit_test(bad_frames_are_counted_and_skipped),
       cmocka_unit_test(payloads_of_1_byte_to_64_KiB_are_media),
       cmocka_unit_test(an_unknown_codec_is_ignored_and_counted),
+      cmocka_unit_test(a_peer_that_starts_over_and_over_is_bounded),
+      cmocka_unit_test(starts_on_one_socket_store_its_part_once_a_second),
       cmocka_unit_test(digits_and_errors_are_kept),
   };
   count_allocations();

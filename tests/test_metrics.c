@@ -133,8 +133,8 @@ static void every_enumerated_value_has_its_line(void **state) {
                                          "too_large", "timeout",   "unavailable", "unknown_event"};
   static const char *const outcomes[] = {"completed", "busy",     "no-answer", "failed",
                                          "cancelled", "rejected", "lost"};
-  static const char *const faults[] = {"binary", "not_utf8", "other_leg",        "unknown_event",
-                                       "codec",  "protocol", "message_too_large"};
+  static const char *const faults[] = {"binary", "not_utf8", "other_leg",         "unknown_event",
+                                       "codec",  "protocol", "message_too_large", "too_many_streams"};
   struct metrics m;
   memset(&m, 0, sizeof m);
   for (size_t i = 0; i < MEDIA_RESULTS; i++) m.media_frames[i] = 100 + i;
