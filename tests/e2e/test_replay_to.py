@@ -5,6 +5,7 @@ import time
 import pytest
 
 from harness import FIXTURES, Signer, delivery_of, sidetone, sidetone_of, until
+from secure import TlsAgent, make_certificate
 
 
 @pytest.fixture
@@ -152,3 +153,15 @@ def test_headers_of_the_handshake_are_sent_and_a_refusal_is_told(make_agent, sig
 def test_a_url_that_is_none(url, key_file):
     done = sidetone("replay", "--to", url, "--sign-key", key_file, "--speed", "max", FIXTURES / "busy")
     assert done.returncode in (1, 2) and url in done.stderr, done.stderr
+
+
+def test_over_tls(tmp_path, signer, key_file):
+    certificate, key = make_certificate(tmp_path)
+    agent = TlsAgent(tmp_path, f"listen.tls_certificate={certificate}", f"listen.tls_private_key={key}", signer=signer)
+    agent.certificate = certificate
+    agent.start()
+    done = sidetone("replay", "--to", f"https://{agent.public}", "--sign-key", key_file, "--speed", "max", "--fresh",
+                    FIXTURES / "clean-outbound")
+    assert done.returncode == 0, done.stderr
+    assert ledger(all_complete(agent, 1)[0]) == ledger(expected("clean-outbound")[0])
+    agent.finish()

@@ -11,28 +11,9 @@ import requests
 import websockets
 
 from fake_telnyx import TOKEN_HEADER, Call, event, mulaw_tracks
-from harness import DEADLINE_S, Agent, delivery_of, sidetone, sidetone_of, until
+from harness import DEADLINE_S, delivery_of, sidetone, sidetone_of, until
+from secure import TlsAgent, make_certificate
 from wire import Wire, head
-
-
-def make_certificate(folder, name="first", owner="127.0.0.1"):
-    """A self-signed one for 127.0.0.1, by openssl: (certificate, key)."""
-    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
-    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-             "-subj", f"/CN={owner}", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
-             "-keyout", key, "-out", certificate]
-    subprocess.run(list(map(str, words)), check=True, capture_output=True)
-    return certificate, key
-
-
-class TlsAgent(Agent):
-    """Its public side is https."""
-
-    certificate = None
-
-    def post(self, body, headers=None, path="/telnyx/webhooks", **more):
-        return self.web.post(f"https://{self.public}{path}", data=body, headers=headers or {}, timeout=DEADLINE_S,
-                             verify=str(self.certificate), **more)
 
 
 @pytest.fixture
