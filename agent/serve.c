@@ -83,9 +83,13 @@ static void on_hangup_signal(uv_signal_t *signal, int number) {
   struct config fresh;
   struct signature_keys keys;
   char why[1024];
-  if (config_load(&fresh, &s->cli->source, why, sizeof why, NULL, NULL) != 0 ||
-      signature_keys_parse(fresh.telnyx_public_key, &keys, why, sizeof why) != 0) {
+  if (config_load(&fresh, &s->cli->source, why, sizeof why, NULL, NULL) != 0) {
     log_event(LOG_ERROR, NULL, "configuration not reloaded", LOG_TEXT("why", why));
+    return;
+  }
+  if (signature_keys_parse(fresh.telnyx_public_key, &keys, why, sizeof why) != 0) {
+    log_event(LOG_ERROR, NULL, "configuration not reloaded", LOG_TEXT("why", why));
+    config_free(&fresh);
     return;
   }
   s->keys = keys;
@@ -113,7 +117,7 @@ static int open_store(struct serve *s) {
   }
   if (s->agent_id[0] == '\0') {
     unsigned char random[6];
-    RAND_bytes(random, sizeof random);
+    if (RAND_bytes(random, sizeof random) != 1) return cli_failed("serve", "no random bytes for agent.id");
     for (size_t i = 0; i < sizeof random; i++) snprintf(s->agent_id + 2 * i, 3, "%02x", random[i]);
     if (store_put_value(s->store, "agent.id", s->agent_id) != 0) {
       return cli_failed("serve", "%s: the agent's id cannot be kept", s->config.store_dir);
@@ -182,17 +186,17 @@ static void start_timers(struct serve *s) {
   uv_signal_start(&s->hangup, on_hangup_signal, SIGHUP);
 }
 
-static void close_handle(uv_handle_t *handle, void *arg) {
-  (void)arg;
-  if (!uv_is_closing(handle)) uv_close(handle, NULL);
-}
-
+/* The loop turns while the server goes, so first everything goes that could still call the engine: the
+ * store's thread with its wakes, ticks, signals. Look-ups under way end in the last turns. */
 static void stop(struct serve *s) {
-  if (s->engine != NULL) engine_free(s->engine);
-  if (s->server != NULL) server_destroy(s->server);
+  uv_handle_t *own[] = {(uv_handle_t *)&s->wake, (uv_handle_t *)&s->tick,      (uv_handle_t *)&s->deadline,
+                        (uv_handle_t *)&s->term, (uv_handle_t *)&s->interrupt, (uv_handle_t *)&s->hangup};
   if (s->store != NULL) store_close(s->store);
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) uv_close(own[i], NULL);
+  server_destroy(s->server);
+  s->server = NULL;
+  engine_free(s->engine);
   serve_store_forget(s);
-  uv_walk(&s->loop, close_handle, NULL);
   uv_run(&s->loop, UV_RUN_DEFAULT);
   uv_loop_close(&s->loop);
 }
@@ -203,8 +207,13 @@ static int run(struct serve *s) {
     fprintf(stderr, "sidetone serve: telnyx.public_key: %s\n", why);
     return EXIT_USAGE;
   }
-  uv_loop_init(&s->loop);
-  uv_async_init(&s->loop, &s->wake, on_wake);
+  int error = uv_loop_init(&s->loop);
+  if (error != 0) return cli_failed("serve", "no event loop: %s", uv_strerror(error));
+  error = uv_async_init(&s->loop, &s->wake, on_wake);
+  if (error != 0) {
+    uv_loop_close(&s->loop);
+    return cli_failed("serve", "no event loop: %s", uv_strerror(error));
+  }
   s->wake.data = s;
   start_timers(s);
   int status = open_store(s);

@@ -1,6 +1,6 @@
 /* The agent at work: listeners, engine and store on one loop. Split by who is talked to:
- * serve.c starts and stops, serve_store.c is the way to the disk and back, serve_webhook.c and
- * serve_media.c are Telnyx's side, serve_admin.c your people's. All on the loop's thread. */
+ * serve.c starts and stops, serve_store.c is the way to the disk and back, serve_telnyx.c is Telnyx's
+ * side (webhooks and media), serve_admin.c your people's. All on the loop's thread. */
 #ifndef AGENT_SERVE_H
 #define AGENT_SERVE_H
 

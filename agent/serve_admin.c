@@ -102,7 +102,8 @@ static void look(uv_work_t *work) {
 
 static void looked(uv_work_t *work, int status) {
   struct look_up *l = work->data;
-  if (status == 0 && l->text != NULL) {
+  if (l->serve->server == NULL) { /* it ended meanwhile: nobody is left to be answered */
+  } else if (status == 0 && l->text != NULL) {
     reply_text(l->serve, l->conn, 200, json_media_type, l->text);
   } else {
     reply_text(l->serve, l->conn, 404, json_media_type, "{\"error\":\"no such call\"}");

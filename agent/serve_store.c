@@ -360,11 +360,19 @@ void serve_store_recover(struct serve *s) {
   if (store_each_open_leg(s->store, note_leg, &r) != 0 || r.failed) {
     log_event(LOG_ERROR, NULL, "the legs that were open could not be read");
   }
-  r.awaited = r.count;
   for (size_t i = 0; i < r.count; i++) {
     const struct store_request request = {
         .kind = STORE_LOAD_LEG, .ticket = RECOVERY_TICKET | i, .leg = r.leg[i], .want_facts = true};
-    while (store_submit(s->store, &request) == -EAGAIN) store_collect(s->store, on_recovered, &r);
+    int error;
+    while ((error = store_submit(s->store, &request)) == -EAGAIN) {
+      uv_sleep(1); /* full: the store's thread is at work */
+      store_collect(s->store, on_recovered, &r);
+    }
+    if (error == 0) {
+      r.awaited++;
+    } else {
+      log_event(LOG_ERROR, r.leg[i], "what is stored of a leg could not be asked for");
+    }
   }
   while (r.awaited > 0) {
     uv_sleep(1); /* the store's thread is at work; its wake goes to a loop that does not run yet */
