@@ -2,13 +2,12 @@
 #include "agent/engine.h"
 
 #include <inttypes.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/engine_internal.h"
 #include "agent/log.h"
-#include "telnyx/timestamp.h"
+#include "telnyx/hex.h"
 
 struct engine *engine_create(const struct engine_options *options, const struct engine_effects *effects,
                              struct metrics *metrics) {
@@ -69,7 +68,10 @@ static bool cut_here(const struct engine *e, const struct part *part) {
 void engine_facts(struct engine *e, const struct moment *at, const char *leg, json_t **elements,
                   size_t element_count, struct part **parts, size_t part_count, bool restart) {
   struct call *c = call_get(e, at, leg, false);
-  if (c == NULL) return;
+  if (c == NULL) {
+    for (size_t i = 0; i < part_count; i++) part_free(parts[i]);
+    return;
+  }
   for (size_t i = 0; i < element_count; i++) {
     if (facts_add_element(c->facts, elements[i])) c->dirty = true;
   }
@@ -92,14 +94,13 @@ void engine_facts(struct engine *e, const struct moment *at, const char *leg, js
 
 /* data-model.md 8.4: the leg is given up; a real hang-up later beats it in the fold. */
 static void give_up(struct engine *e, const struct moment *at, struct call *c) {
+  enum { LOST_ID_BYTES = 16 };
   int64_t last_ms = facts_last_sign_ms(c->facts);
-  char when[TIMESTAMP_BYTES], text[512], id[33];
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  int length = snprintf(text, sizeof text, "%s|%" PRId64, c->facts->leg, last_ms);
-  SHA256((const unsigned char *)text, (size_t)(length < (int)sizeof text ? length : (int)sizeof text - 1),
-         digest);
-  for (size_t i = 0; i < 16; i++) snprintf(id + 2 * i, 3, "%02x", digest[i]);
-  timestamp_format_ms(last_ms, when);
+  char *text, id[2 * LOST_ID_BYTES + 1];
+  int length = asprintf(&text, "%s|%" PRId64, c->facts->leg, last_ms);
+  if (length < 0) return;
+  hex_of_sha256(text, (size_t)length, LOST_ID_BYTES, id);
+  free(text);
   struct event lost = {.kind = EVENT_SIDETONE_LEG_LOST,
                        .row = event_row("sidetone.leg_lost"),
                        .id = id,

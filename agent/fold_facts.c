@@ -1,11 +1,10 @@
 /* The set of facts of a leg. Adding is idempotent and its order does not matter. */
-#include <openssl/sha.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/fold.h"
 #include "agent/fold_context.h"
+#include "telnyx/hex.h"
 #include "telnyx/json.h"
 
 enum { ID_BYTES = 12 };
@@ -92,10 +91,8 @@ static json_t *payload_of(const struct event *event) {
 }
 
 json_t *facts_event_element(const struct event *event) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
   char hex[ID_BYTES * 2 + 1];
-  SHA256((const unsigned char *)event->id, strlen(event->id), digest);
-  for (size_t i = 0; i < ID_BYTES; i++) snprintf(hex + i * 2, 3, "%02x", digest[i]);
+  hex_of_sha256(event->id, strlen(event->id), ID_BYTES, hex);
   json_t *element = json_object();
   json_object_set_new(element, "_id", document_oid(hex));
   json_object_set_new(element, "eventType", json_string(event->type));

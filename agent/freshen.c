@@ -9,6 +9,7 @@
 
 #include "telnyx/base64.h"
 #include "telnyx/client_state.h"
+#include "telnyx/hex.h"
 #include "telnyx/json.h"
 #include "telnyx/timestamp.h"
 
@@ -74,11 +75,9 @@ static bool uuid4(char out[UUID_CHARS + 1]) {
   if (RAND_bytes(b, sizeof b) != 1) return false;
   b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
   b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-  char *at = out;
-  for (size_t i = 0; i < sizeof b; i++) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) *at++ = '-';
-    at += snprintf(at, 3, "%02x", b[i]);
-  }
+  char hex[2 * sizeof b + 1];
+  hex_encode(b, sizeof b, hex);
+  snprintf(out, UUID_CHARS + 1, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
   return true;
 }
 

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "agent/log.h"
+#include "telnyx/hex.h"
 
 enum { TICK_MS = 1000, STOP_WITHIN_MS = 4000 };
 
@@ -118,7 +119,7 @@ static int open_store(struct serve *s) {
   if (s->agent_id[0] == '\0') {
     unsigned char random[6];
     if (RAND_bytes(random, sizeof random) != 1) return cli_failed("serve", "no random bytes for agent.id");
-    for (size_t i = 0; i < sizeof random; i++) snprintf(s->agent_id + 2 * i, 3, "%02x", random[i]);
+    hex_encode(random, sizeof random, s->agent_id);
     if (store_put_value(s->store, "agent.id", s->agent_id) != 0) {
       return cli_failed("serve", "%s: the agent's id cannot be kept", s->config.store_dir);
     }

@@ -1,10 +1,10 @@
 #include "telnyx/event.h"
 
 #include <limits.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "telnyx/hex.h"
 #include "telnyx/json.h"
 #include "telnyx/timestamp.h"
 
@@ -288,10 +288,8 @@ static bool number_to_text(json_t *event) {
 /* Equal bodies are one event: hex of the first 16 bytes of SHA-256. */
 static bool derive_id(json_t *event, const char *body, size_t bytes) {
   enum { ID_BYTES = 16 };
-  unsigned char digest[SHA256_DIGEST_LENGTH];
   char hex[ID_BYTES * 2 + 1];
-  SHA256((const unsigned char *)body, bytes, digest);
-  for (int i = 0; i < ID_BYTES; i++) snprintf(hex + i * 2, 3, "%02x", digest[i]);
+  hex_of_sha256(body, bytes, ID_BYTES, hex);
   return json_object_set_new(event, "id", json_string(hex)) == 0;
 }
 
