@@ -7,6 +7,7 @@
 #include "agent/fold_context.h"
 #include "telnyx/client_state.h"
 #include "telnyx/json.h"
+#include "telnyx/utf8.h"
 
 enum { DERIVED_DIGITS = 26 };
 
@@ -78,11 +79,7 @@ struct known_state {
 /* Only the first text is kept; a longer one is cut at a character. */
 static void keep_text(char *to, size_t room, const char *text) {
   if (!text || *to) return;
-  size_t bytes = strlen(text);
-  if (bytes >= room) {
-    bytes = room - 1;
-    while (bytes && ((unsigned char)text[bytes] & 0xc0) == 0x80) bytes--;
-  }
+  size_t bytes = utf8_fit(text, room - 1);
   memcpy(to, text, bytes);
   to[bytes] = 0;
 }

@@ -9,6 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "telnyx/timestamp.h"
+#include "telnyx/utf8.h"
+
 enum {
   VALUE_MAX_BYTES = 512, /* of a text, before escaping: call, message and head always fit a line */
   TAIL_BYTES = 24        /* kept free for the mark of a cut line and its end */
@@ -69,28 +72,17 @@ static void put_string(struct line *l, const char *text) {
   put(l, text, strlen(text));
 }
 
-/* Bytes of the UTF-8 sequence at `s` (RFC 3629: shortest form, no surrogates), 0 when it is none. */
-static size_t utf8_sequence(const unsigned char *s, size_t left, uint32_t *code) {
-  static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-  size_t count = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
-  if (count == 0 || count > left || s[0] > 0xf4) return 0;
-  *code = count == 1 ? s[0] : s[0] & (0x7fu >> count);
-  for (size_t i = 1; i < count; i++) {
-    if ((s[i] & 0xc0) != 0x80) return 0;
-    *code = *code << 6 | (s[i] & 0x3fu);
-  }
-  if (count > 1 && (*code < least[count] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000)))
-    return 0;
-  return count;
-}
-
 /* The inside of a quoted string, the same in both formats. */
 static void put_escaped(struct line *l, const char *text, size_t length) {
-  const unsigned char *s = (const unsigned char *)text;
   for (size_t i = 0; i < length;) {
-    uint32_t code = 0;
     char escape[8];
-    size_t count = utf8_sequence(s + i, length - i, &code);
+    size_t count = utf8_character(text + i, length - i);
+    unsigned char code = (unsigned char)text[i];
+    bool control = code < 0x20 || code == 0x7f;
+    if (count == 2 && code == 0xc2 && (unsigned char)text[i + 1] < 0xa0) { /* U+0080 to U+009F */
+      code = (unsigned char)text[i + 1];
+      control = true;
+    }
     if (count == 0) {
       put_string(l, "\xef\xbf\xbd");
       count = 1;
@@ -98,7 +90,7 @@ static void put_escaped(struct line *l, const char *text, size_t length) {
       put(l, (const char[]){'\\', (char)code}, 2);
     } else if (code == '\n' || code == '\t' || code == '\r') {
       put_string(l, code == '\n' ? "\\n" : code == '\t' ? "\\t" : "\\r");
-    } else if (code < 0x20 || (code >= 0x7f && code < 0xa0)) {
+    } else if (control) {
       snprintf(escape, sizeof escape, "\\u%04x", (unsigned)code);
       put_string(l, escape);
     } else {
@@ -115,10 +107,7 @@ static bool is_bare(const char *text, size_t length) {
 }
 
 static void put_text(struct line *l, const char *text) {
-  size_t length = strnlen(text, VALUE_MAX_BYTES);
-  /* Cut between characters. */
-  if (text[length] != 0)
-    while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80) length--;
+  size_t length = utf8_fit(text, VALUE_MAX_BYTES);
   if (!l->json && is_bare(text, length)) {
     put(l, text, length);
     return;
@@ -180,21 +169,11 @@ static void put_field(struct line *l, const struct log_field *field) {
   }
 }
 
-/* RFC 3339, UTC, milliseconds. */
-static void time_text(int64_t wall_ms, char *out, size_t out_bytes) {
-  time_t seconds = (time_t)(wall_ms / 1000);
-  struct tm tm;
-  char date[32];
-  gmtime_r(&seconds, &tm);
-  strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
-  snprintf(out, out_bytes, "%s.%03dZ", date, (int)(wall_ms % 1000));
-}
-
 size_t log_format_line(char out[LOG_LINE_MAX], bool json, int64_t wall_ms, enum log_level level,
                        const char *call, const char *what, const struct log_field *fields) {
   struct line l = {.out = out, .limit = LOG_LINE_MAX - TAIL_BYTES, .json = json};
-  char at[64];
-  time_text(wall_ms, at, sizeof at);
+  char at[TIMESTAMP_BYTES];
+  timestamp_format_ms(wall_ms, at);
   if (json) put_string(&l, "{");
   if (call != NULL && *call != 0) put_named_text(&l, "call", call);
   put_named_text(&l, "ts", at);

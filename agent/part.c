@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/document.h"
 #include "agent/part_fields.h"
 
 enum { SPEECH_COLUMNS = 4 };
@@ -67,15 +68,6 @@ void part_free(struct part *part) {
 
 /* ---- to JSON ---- */
 
-static void put_text(json_t *object, const char *key, const char *text) {
-  if (!*text) return;
-  size_t bytes = strlen(text);
-  json_t *value = json_stringn(text, bytes);
-  /* A text cut at the size of its member may end inside a character. */
-  for (int i = 0; !value && i < 3 && bytes > 1; i++) value = json_stringn(text, --bytes);
-  json_object_set_new(object, key, value);
-}
-
 static json_t *delivery_to_json(const struct delivery_facts *facts) {
   json_t *object = fields_to_json(delivery_fields, delivery_field_count, facts);
   if (facts->window_count)
@@ -104,7 +96,7 @@ static json_t *speech_to_json(const struct speech_facts *facts) {
 
 static json_t *track_to_json(const struct part *part, int t) {
   json_t *object = json_object();
-  put_text(object, "encoding", part->track[t].encoding);
+  document_put_text(object, "encoding", part->track[t].encoding);
   json_object_set_new(object, "sample_rate_hz", json_integer(part->track[t].sample_rate_hz));
   json_object_set_new(object, "ptime_us", json_integer(part->track[t].ptime_us));
   json_object_set_new(object, "chunk_scope", json_integer(part->track[t].chunk_scope));
@@ -118,7 +110,7 @@ static json_t *track_to_json(const struct part *part, int t) {
 json_t *part_to_json(const struct part *part) {
   json_t *object = fields_to_json(part_rows, PART_ROWS, part);
   for (size_t i = 0; i < TEXT_ROWS; i++)
-    put_text(object, text_rows[i].name, (const char *)part + text_rows[i].offset);
+    document_put_text(object, text_rows[i].name, (const char *)part + text_rows[i].offset);
   if (part->client_state) json_object_set_new(object, "client_state", json_string(part->client_state));
   json_object_set_new(object, "state", json_string(state_names[part->state]));
   for (int t = 0; t < TRACK_COUNT; t++)

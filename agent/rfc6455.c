@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/utf8.h"
+#include "telnyx/utf8.h"
 
 /* A frame's header (5.2):
  *

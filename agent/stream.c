@@ -10,6 +10,7 @@
 #include "dsp/speech.h"
 #include "telnyx/base64.h"
 #include "telnyx/timestamp.h"
+#include "telnyx/utf8.h"
 
 enum {
   /* A track that is this far behind the other is silent meanwhile: what the other said gets decided. */
@@ -308,7 +309,9 @@ enum frame_fault stream_media(struct stream *s, const struct moment *at, const s
 
 static void copy_text(char *out, size_t bytes, const char *text) {
   if (out[0] != '\0' || text == NULL) return;
-  strncpy(out, text, bytes - 1);
+  size_t kept = utf8_fit(text, bytes - 1);
+  memcpy(out, text, kept);
+  out[kept] = '\0';
 }
 
 static void note_first_start(struct stream *s, const struct moment *at, const struct frame *f) {

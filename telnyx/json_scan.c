@@ -1,5 +1,7 @@
 #include "telnyx/json_scan.h"
 
+#include "telnyx/utf8.h"
+
 static bool refuse(struct json_scan *scan, const char *at, const char *fault) {
   scan->at = at;
   scan->fault = fault;
@@ -49,32 +51,6 @@ const char *json_scan_escape(const char *at, const char *end, bool *replaced) {
   return at + 6;
 }
 
-/* Behind one character of two to four bytes, NULL when it is not well-formed (RFC 3629: no overlong form,
- * no surrogate, nothing above U+10FFFF). */
-static const char *utf8_character(const char *at, const char *end) {
-  const unsigned char *b = (const unsigned char *)at;
-  size_t left = (size_t)(end - at), bytes;
-  unsigned low = 0x80, high = 0xBF; /* range of the second byte */
-  if (b[0] >= 0xC2 && b[0] <= 0xDF) {
-    bytes = 2;
-  } else if ((b[0] & 0xF0) == 0xE0) {
-    bytes = 3;
-    if (b[0] == 0xE0) low = 0xA0;
-    if (b[0] == 0xED) high = 0x9F;
-  } else if (b[0] >= 0xF0 && b[0] <= 0xF4) {
-    bytes = 4;
-    if (b[0] == 0xF0) low = 0x90;
-    if (b[0] == 0xF4) high = 0x8F;
-  } else {
-    return NULL;
-  }
-  if (left < bytes || b[1] < low || b[1] > high) return NULL;
-  for (size_t i = 2; i < bytes; i++) {
-    if ((b[i] & 0xC0) != 0x80) return NULL;
-  }
-  return at + bytes;
-}
-
 /* `at` stands on the opening quote. */
 static bool scan_string(struct json_scan *scan) {
   const char *start = scan->at, *at = start + 1, *end = scan->end;
@@ -90,8 +66,9 @@ static bool scan_string(struct json_scan *scan) {
     } else if ((unsigned char)*at < 0x20) {
       return refuse(scan, at, "a control character in a string");
     } else {
-      next = utf8_character(at, end);
-      if (!next) return refuse(scan, at, "not UTF-8");
+      size_t bytes = utf8_character(at, (size_t)(end - at));
+      if (bytes == 0) return refuse(scan, at, "not UTF-8");
+      next = at + bytes;
     }
     at = next;
   }

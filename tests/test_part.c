@@ -81,18 +81,6 @@ static void a_new_part_is_empty(void **state) {
   part_free(part);
 }
 
-/* What was cut at the size of its member may end inside a character. */
-static void a_cut_text_stays_text(void **state) {
-  (void)state;
-  struct part *part = part_new();
-  strcpy(part->id, "a_1");
-  strcpy(part->from, "ab\xe2\x82");
-  json_t *json = part_to_json(part);
-  assert_string_equal(json_string_value(json_object_get(json, "from")), "ab");
-  json_decref(json);
-  part_free(part);
-}
-
 static void what_is_no_part_is_refused(void **state) {
   (void)state;
   static const char *const wrong[] = {
@@ -141,8 +129,9 @@ static void too_many_rows_are_refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(random_parts_come_back),    cmocka_unit_test(a_new_part_is_empty),
-      cmocka_unit_test(a_cut_text_stays_text),     cmocka_unit_test(what_is_no_part_is_refused),
+      cmocka_unit_test(random_parts_come_back),
+      cmocka_unit_test(a_new_part_is_empty),
+      cmocka_unit_test(what_is_no_part_is_refused),
       cmocka_unit_test(too_many_rows_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -642,6 +642,21 @@ static void the_first_start_names_the_stream(void **state) {
   part_free(part);
 }
 
+static void a_long_name_is_cut_between_characters(void **state) {
+  (void)state;
+  struct rig r;
+  char from[300];
+  rig_begin(&r);
+  memset(from, 'x', sizeof from);
+  memcpy(from + sizeof((struct part *)0)->from - 3, "\xe2\x82\xac", 4); /* one byte too many */
+  const struct frame first = {.stream_id = "s", .call_control_id = "leg", .from = from, .encoding = "PCMU"};
+  stream_start(r.s, at_ms(&r, 10), &first);
+  struct part *part = finish(&r, 100);
+  assert_int_equal(strlen(part->from), sizeof part->from - 3);
+  assert_int_equal(strspn(part->from, "x"), strlen(part->from));
+  part_free(part);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(numbers_come_as_text_as_numbers_or_not_at_all),
@@ -665,6 +680,7 @@ int main(void) {
       cmocka_unit_test(messages_that_never_came_are_counted),
       cmocka_unit_test(digits_and_errors_are_bounded),
       cmocka_unit_test(the_first_start_names_the_stream),
+      cmocka_unit_test(a_long_name_is_cut_between_characters),
   };
   talker_fill(voice, SAMPLES, 1);
   return cmocka_run_group_tests(tests, NULL, NULL);

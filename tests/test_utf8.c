@@ -1,4 +1,4 @@
-#include "agent/utf8.h"
+#include "telnyx/utf8.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,6 +53,25 @@ static void test_known_sequences(void **state) {
   }
 }
 
+static void test_one_character(void **state) {
+  (void)state;
+  for (size_t i = 1; i < sizeof KNOWN / sizeof *KNOWN; i++) {
+    size_t bytes = strlen(KNOWN[i].text), expected = !KNOWN[i].valid                  ? 0
+                                                     : (uint8_t)*KNOWN[i].text < 0x80 ? 1
+                                                                                      : bytes;
+    size_t got = utf8_character(KNOWN[i].text, bytes);
+    if (got != expected) fail_msg("row %zu: %zu bytes, expected %zu", i, got, expected);
+  }
+}
+
+static void test_fit_cuts_between_characters(void **state) {
+  (void)state;
+  static const char text[] = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"; /* 1, 2, 3 and 4 bytes */
+  static const size_t kept[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10};
+  for (size_t most = 0; most < sizeof kept / sizeof *kept; most++)
+    assert_int_equal(utf8_fit(text, most), kept[most]);
+}
+
 static void test_nul_is_a_character(void **state) {
   (void)state;
   assert_true(utf8_valid("a\0b", 3));
@@ -75,6 +94,8 @@ static void test_every_code_point(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_known_sequences),
+      cmocka_unit_test(test_one_character),
+      cmocka_unit_test(test_fit_cuts_between_characters),
       cmocka_unit_test(test_nul_is_a_character),
       cmocka_unit_test(test_every_code_point),
   };

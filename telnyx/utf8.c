@@ -1,4 +1,4 @@
-#include "agent/utf8.h"
+#include "telnyx/utf8.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -16,12 +16,13 @@ static const struct lead LEADS[] = {
     {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
 };
 
-/* Bytes of the sequence at `at`, 0 when it is none. */
-static size_t sequence(const uint8_t *at, size_t left) {
+size_t utf8_character(const char *text, size_t bytes) {
+  const uint8_t *at = (const uint8_t *)text;
+  if (at[0] < 0x80) return 1;
   for (size_t i = 0; i < sizeof LEADS / sizeof *LEADS; i++) {
     const struct lead *lead = &LEADS[i];
     if (at[0] < lead->from || at[0] > lead->to) continue;
-    if (left < lead->bytes || at[1] < lead->second_from || at[1] > lead->second_to) return 0;
+    if (bytes < lead->bytes || at[1] < lead->second_from || at[1] > lead->second_to) return 0;
     for (size_t k = 2; k < lead->bytes; k++)
       if ((at[k] & 0xc0) != 0x80) return 0;
     return lead->bytes;
@@ -42,9 +43,16 @@ bool utf8_valid(const char *text, size_t bytes) {
     }
     while (at < end && *at < 0x80) at++;
     if (at == end) return true;
-    size_t length = sequence(at, (size_t)(end - at));
+    size_t length = utf8_character((const char *)at, (size_t)(end - at));
     if (length == 0) return false;
     at += length;
   }
   return true;
+}
+
+size_t utf8_fit(const char *text, size_t most) {
+  size_t bytes = strnlen(text, most);
+  if (text[bytes] == '\0') return bytes;
+  while (bytes > 0 && ((uint8_t)text[bytes] & 0xc0) == 0x80) bytes--;
+  return bytes;
 }
