@@ -20,7 +20,11 @@ enum {
   /* Timestamps of two tracks that are further apart than their arrivals by this have no common zero. */
   COMMON_ZERO_US = 2000000,
   QUIET_AFTER_US = 500000,
-  ERRORS_MAX = 100
+  ERRORS_MAX = 100,
+  DIGITS_MAX = 4096,
+  ERROR_TEXT_MAX_BYTES = 512,
+  /* A cut one says nothing, so a longer one is left out; as a webhook's payload (8.4). */
+  CLIENT_STATE_MAX_BYTES = 32 * 1024
 };
 
 struct stream_track {
@@ -323,7 +327,8 @@ static void note_first_start(struct stream *s, const struct moment *at, const st
   copy_text(p->call_leg_id, sizeof p->call_leg_id, f->call_leg_id);
   copy_text(p->from, sizeof p->from, f->from);
   copy_text(p->to, sizeof p->to, f->to);
-  if (p->client_state == NULL && f->client_state != NULL) p->client_state = strdup(f->client_state);
+  bool fits = f->client_state != NULL && strlen(f->client_state) <= CLIENT_STATE_MAX_BYTES;
+  if (p->client_state == NULL && fits) p->client_state = strdup(f->client_state);
 }
 
 bool stream_start(struct stream *s, const struct moment *at, const struct frame *f) {
@@ -355,19 +360,29 @@ bool stream_start(struct stream *s, const struct moment *at, const struct frame 
 
 void stream_dtmf(struct stream *s, const struct moment *at, const struct frame *f) {
   int64_t us;
-  if (f->digit == NULL || strlen(f->digit) != 1) return;
+  if (f->digit == NULL || strlen(f->digit) != 1 || json_array_size(s->meta.dtmf) >= DIGITS_MAX) return;
   if (f->occurred_at == NULL || !timestamp_parse(f->occurred_at, &us)) us = at->wall_us;
   json_array_append_new(s->meta.dtmf,
                         json_pack("{s:s, s:I}", "digit", f->digit, "at_ms", (json_int_t)(us / 1000)));
   s->changed = true;
 }
 
+/* Cut at a character. New reference. */
+static json_t *short_text(const char *text) {
+  size_t bytes = text != NULL ? strlen(text) : 0;
+  if (bytes > ERROR_TEXT_MAX_BYTES) {
+    bytes = ERROR_TEXT_MAX_BYTES;
+    while (bytes > 0 && ((unsigned char)text[bytes] & 0xc0) == 0x80) bytes--;
+  }
+  return json_stringn(bytes > 0 ? text : "", bytes);
+}
+
 void stream_error(struct stream *s, const struct moment *at, const struct frame *f) {
   if (json_array_size(s->meta.errors) >= ERRORS_MAX) return;
-  json_array_append_new(s->meta.errors, json_pack("{s:I, s:s, s:s, s:I}", "code", (json_int_t)f->error_code,
-                                                  "title", f->error_title != NULL ? f->error_title : "",
-                                                  "detail", f->error_detail != NULL ? f->error_detail : "",
-                                                  "at_ms", (json_int_t)(at->wall_us / 1000)));
+  json_array_append_new(s->meta.errors,
+                        json_pack("{s:I, s:o, s:o, s:I}", "code", (json_int_t)f->error_code, "title",
+                                  short_text(f->error_title), "detail", short_text(f->error_detail), "at_ms",
+                                  (json_int_t)(at->wall_us / 1000)));
   s->changed = true;
 }
 

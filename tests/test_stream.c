@@ -614,13 +614,38 @@ static void digits_and_errors_are_bounded(void **state) {
   digit.digit = NULL;
   stream_dtmf(r.s, at_ms(&r, 40), &digit);
   for (int i = 0; i < 150; i++) stream_error(r.s, at_ms(&r, 50), &error);
+  digit.digit = "#";
+  for (int i = 0; i < 5000; i++) stream_dtmf(r.s, at_ms(&r, 60), &digit);
   struct part *part = finish(&r, 100);
-  assert_int_equal(json_array_size(part->dtmf), 2);
+  assert_int_equal(json_array_size(part->dtmf), 4096);
   assert_int_equal(json_integer_value(json_object_get(json_array_get(part->dtmf, 0), "at_ms")),
                    1789373720004);
   assert_int_equal(json_integer_value(json_object_get(json_array_get(part->dtmf, 1), "at_ms")),
                    wall_zero_us / 1000 + 20);
   assert_int_equal(json_array_size(part->errors), 100);
+  part_free(part);
+}
+
+/* Frames have up to 2 MiB: what a part keeps of them is written again every few seconds. */
+static void long_texts_are_cut_or_left_out(void **state) {
+  (void)state;
+  struct rig r;
+  rig_begin(&r);
+  char *text = calloc(1, 100001);
+  for (size_t i = 0; i < 100000; i += 2) memcpy(text + i, "\xc3\xa4", 2);
+  memcpy(text, "x", 1); /* the limit falls inside a character */
+  memmove(text + 1, text + 2, 99999);
+  const struct frame error = {.error_code = 1, .error_title = text, .error_detail = "short"};
+  stream_error(r.s, at_ms(&r, 10), &error);
+  struct frame first = {.call_control_id = "v3:a", .encoding = "PCMU", .sample_rate_hz = 8000};
+  first.client_state = text;
+  stream_start(r.s, at_ms(&r, 20), &first);
+  struct part *part = finish(&r, 100);
+  const json_t *kept = json_array_get(part->errors, 0);
+  assert_int_equal(json_string_length(json_object_get(kept, "title")), 511);
+  assert_string_equal(json_string_value(json_object_get(kept, "detail")), "short");
+  assert_null(part->client_state);
+  free(text);
   part_free(part);
 }
 
@@ -679,6 +704,7 @@ int main(void) {
       cmocka_unit_test(large_payloads_before_the_start_push_out_older_ones),
       cmocka_unit_test(messages_that_never_came_are_counted),
       cmocka_unit_test(digits_and_errors_are_bounded),
+      cmocka_unit_test(long_texts_are_cut_or_left_out),
       cmocka_unit_test(the_first_start_names_the_stream),
       cmocka_unit_test(a_long_name_is_cut_between_characters),
   };
