@@ -16,6 +16,7 @@ struct engine *engine_create(const struct engine_options *options, const struct 
   e->options = *options;
   e->effects = *effects;
   e->metrics = metrics;
+  metrics->memory_per_call_bytes = stream_bytes();
   e->next_part = options->first_part;
   e->scratch = malloc(STREAM_PAYLOAD_MAX);
   if (e->scratch == NULL) {

@@ -44,6 +44,7 @@ void call_store_part(struct engine *e, const struct moment *at, struct call *c) 
 static void count_finish(struct engine *e, struct call *c) {
   if (!c->summary.ended || c->finished_counted) return;
   c->finished_counted = true;
+  e->metrics->calls_without_lead += !c->summary.has_lead;
   e->metrics->calls_finished[metrics_outcome(c->summary.status, c->summary.lost)]++;
   if (e->options.verbose) {
     log_event(LOG_INFO, c->summary.call_log_id, "call ended", LOG_TEXT("leg", c->facts->leg),

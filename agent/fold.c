@@ -181,6 +181,7 @@ static void summarise(const struct fold_context *c) {
   summary->ended = s->ended;
   summary->lost = s->lost;
   summary->hung_up = s->hung_up;
+  summary->has_lead = c->has_lead;
   summary->inbound_is_agent = c->inbound_is_agent;
 }
 

@@ -65,6 +65,7 @@ struct fold_summary { /* what others need of the document without walking it */
   bool ended, complete, partial;
   bool lost;             /* ended by sidetone.leg_lost */
   bool hung_up;          /* ended by call.hangup */
+  bool has_lead;         /* else the tag no-lead */
   bool inbound_is_agent; /* whose track is whose: calls.party, or client_state.party */
 };
 

@@ -1,9 +1,12 @@
 #include "agent/metrics.h"
 
+#include <dirent.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,6 +77,10 @@ static const struct row {
      NULL, 0},
     {"sidetone_calls_finished_total", "Calls that have ended, by final status.", FAMILY,
      offsetof(struct metrics, calls_finished), "outcome", outcomes, CALL_OUTCOMES},
+    {"sidetone_calls_without_lead_total", "Calls that have ended and name no lead (tag no-lead).", COUNTER,
+     offsetof(struct metrics, calls_without_lead), NULL, NULL, 0},
+    {"sidetone_memory_per_call_bytes", "Memory that a media stream takes while it is up.", GAUGE,
+     offsetof(struct metrics, memory_per_call_bytes), NULL, NULL, 0},
     {"sidetone_streams_open", "Media sockets that measure a leg.", GAUGE,
      offsetof(struct metrics, streams_open), NULL, NULL, 0},
     {"sidetone_media_frames_total", "Media frames, by what became of them.", FAMILY,
@@ -178,19 +185,64 @@ static void add_parse_errors(struct text *t, const struct metrics *m) {
   }
 }
 
+static void add_process_figure(struct text *t, const char *name, const char *type, const char *help,
+                               double value) {
+  head(t, name, help, type);
+  add(t, "%s %.15g\n", name, value);
+}
+
+static size_t open_files(void) {
+  size_t count = 0;
+  DIR *directory = opendir("/proc/self/fd");
+  if (directory == NULL) return 0;
+  while (readdir(directory) != NULL) count++;
+  closedir(directory);
+  return count - 3; /* ".", ".." and the directory itself */
+}
+
+/* Field 22 of /proc/self/stat: clock ticks from the boot to our start. */
+static double start_time_s(void) {
+  char stat[1024] = "";
+  unsigned long long ticks = 0;
+  struct timespec up, now;
+  FILE *file = fopen("/proc/self/stat", "r");
+  if (file == NULL) return 0;
+  stat[fread(stat, 1, sizeof stat - 1, file)] = '\0';
+  fclose(file);
+  const char *behind_name = strrchr(stat, ')'); /* a name may hold blanks */
+  if (behind_name == NULL ||
+      sscanf(behind_name,
+             ") %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+             &ticks) != 1)
+    return 0;
+  clock_gettime(CLOCK_BOOTTIME, &up);
+  clock_gettime(CLOCK_REALTIME, &now);
+  double booted_s = (double)(now.tv_sec - up.tv_sec) + (double)(now.tv_nsec - up.tv_nsec) * 1e-9;
+  return floor(booted_s + (double)ticks / (double)sysconf(_SC_CLK_TCK));
+}
+
+/* Under the names that Prometheus' own clients use. */
 static void add_process(struct text *t) {
   struct timespec cpu;
-  long pages = 0;
+  struct rlimit files = {0};
+  unsigned long long pages = 0, resident = 0;
   FILE *statm = fopen("/proc/self/statm", "r");
   if (statm != NULL) {
-    if (fscanf(statm, "%*s %ld", &pages) != 1) pages = 0;
+    if (fscanf(statm, "%llu %llu", &pages, &resident) != 2) pages = resident = 0;
     fclose(statm);
   }
+  double page_bytes = (double)sysconf(_SC_PAGESIZE);
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-  head(t, "process_cpu_seconds_total", "CPU time used.", "counter");
-  add(t, "process_cpu_seconds_total %.3f\n", (double)cpu.tv_sec + (double)cpu.tv_nsec * 1e-9);
-  head(t, "process_resident_memory_bytes", "Resident memory.", "gauge");
-  add(t, "process_resident_memory_bytes %lld\n", (long long)pages * sysconf(_SC_PAGESIZE));
+  getrlimit(RLIMIT_NOFILE, &files);
+  add_process_figure(t, "process_cpu_seconds_total", "counter", "CPU time used.",
+                     (double)(cpu.tv_sec * 1000 + cpu.tv_nsec / 1000000) / 1000);
+  add_process_figure(t, "process_resident_memory_bytes", "gauge", "Resident memory.",
+                     (double)resident * page_bytes);
+  add_process_figure(t, "process_virtual_memory_bytes", "gauge", "Virtual memory.",
+                     (double)pages * page_bytes);
+  add_process_figure(t, "process_open_fds", "gauge", "Open files and sockets.", (double)open_files());
+  add_process_figure(t, "process_max_fds", "gauge", "How many may be open.", (double)files.rlim_cur);
+  add_process_figure(t, "process_start_time_seconds", "gauge", "When it started, Unix time.", start_time_s());
 }
 
 char *metrics_text(const struct metrics *m, size_t *bytes) {

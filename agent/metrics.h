@@ -71,6 +71,7 @@ struct metrics {
   uint64_t frame_faults[FRAME_FAULTS], media_faults[MEDIA_FAULTS];
   uint64_t webhooks[WEBHOOK_RESULTS];
   uint64_t legless_events, calls_without_lead;
+  uint64_t memory_per_call_bytes; /* stream_bytes() */
   struct histogram webhook_ack, frame_to_metric;
   double loop_lag_seconds;
   /* Of the store, filled before a scrape. */

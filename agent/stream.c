@@ -95,6 +95,11 @@ static bool create_track(struct stream *s, int index) {
   return true;
 }
 
+size_t stream_bytes(void) {
+  return sizeof(struct stream) + TRACK_COUNT * (delivery_bytes() + hearing_bytes()) + speech_bytes() +
+         HOLD_FRAMES * sizeof(struct hold_frame) + HOLD_BYTES;
+}
+
 struct stream *stream_create(const char *part_id, const struct moment *at, uint8_t *scratch,
                              struct metrics *metrics) {
   struct stream *s = calloc(1, sizeof *s);

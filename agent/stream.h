@@ -22,6 +22,7 @@ struct stream;
 enum { STREAM_PAYLOAD_MAX = 64 * 1024 };
 
 /* `scratch` has STREAM_PAYLOAD_MAX bytes, shared by all streams of a loop. NULL when there is no memory. */
+size_t stream_bytes(void); /* what stream_create() allocates, texts apart */
 struct stream *stream_create(const char *part_id, const struct moment *at, uint8_t *scratch,
                              struct metrics *metrics);
 void stream_free(struct stream *s);

@@ -25,6 +25,10 @@ struct hearing {
   int16_t frame[VAD_FRAME_SAMPLES];
 };
 
+size_t hearing_bytes(void) {
+  return sizeof(struct hearing) + vad_bytes();
+}
+
 struct hearing *hearing_create(hearing_sink sink, void *arg) {
   struct hearing *l = calloc(1, sizeof *l);
   if (l == NULL) return NULL;

@@ -16,6 +16,8 @@ struct hearing;
 /* [from_ms, to_ms) is speech or not; score 0 to 1 is the detector's (0 over a hole it never saw). */
 typedef void (*hearing_sink)(void *arg, int64_t from_ms, int64_t to_ms, bool speech, float score);
 
+/* What hearing_create() allocates. */
+size_t hearing_bytes(void);
 /* NULL when there is no memory. */
 struct hearing *hearing_create(hearing_sink sink, void *arg);
 void hearing_free(struct hearing *l);

@@ -200,6 +200,21 @@ static void facts_of_the_store_join_a_running_call(void **state) {
   world_free(w);
 }
 
+static void calls_without_a_lead_are_counted_once(void **state) {
+  (void)state;
+  struct world *w = world_new("", false);
+  /* {"leadId":"0123456789abcdef01234567"} */
+  static const char lead[] = ", 'client_state': 'eyJsZWFkSWQiOiIwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1NjcifQ=='";
+  hook_late(w, LEG, "call.hangup", 1000, 2000, ", 'hangup_cause': 'user_busy'");
+  hook_late(w, LEG, "call.cost", 2000, 3000, "");
+  assert_int_equal(w->metrics.calls_without_lead, 1);
+  hook_late(w, LEG_B, "call.initiated", 500, 3500, ""); /* a lead may still be told */
+  assert_int_equal(w->metrics.calls_without_lead, 1);
+  hook_late(w, LEG_B, "call.hangup", 1000, 4000, lead);
+  assert_int_equal(w->metrics.calls_without_lead, 1);
+  world_free(w);
+}
+
 static void a_finished_call_that_comes_back_is_not_counted_again(void **state) {
   (void)state;
   struct world *w = world_new("", false);
@@ -428,6 +443,7 @@ int main(void) {
       cmocka_unit_test(an_event_without_a_leg_is_counted),
       cmocka_unit_test(a_call_that_begins_asks_the_store_once),
       cmocka_unit_test(facts_of_the_store_join_a_running_call),
+      cmocka_unit_test(calls_without_a_lead_are_counted_once),
       cmocka_unit_test(a_finished_call_that_comes_back_is_not_counted_again),
       cmocka_unit_test(a_restart_cuts_our_own_open_parts),
       cmocka_unit_test(without_a_restart_nothing_is_cut),

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -179,6 +180,8 @@ static void plain_figures_have_their_values(void **state) {
   m.streams_open = 4;
   m.media_frames_missing = 5;
   m.legless_events = 6;
+  m.calls_without_lead = 10;
+  m.memory_per_call_bytes = 300000;
   m.store_commits = 7;
   m.store_quarantined = 8;
   m.loop_lag_seconds = 0.0125;
@@ -196,7 +199,14 @@ static void plain_figures_have_their_values(void **state) {
   assert_true(value_of(text, "sidetone_store_fsync_seconds_count") == 9);
   assert_true(value_of(text, "sidetone_build_info{version=\"" SIDETONE_VERSION "\"}") == 1);
   assert_true(value_of(text, "process_resident_memory_bytes") > 100000);
+  assert_true(value_of(text, "sidetone_calls_without_lead_total") == 10);
+  assert_true(value_of(text, "sidetone_memory_per_call_bytes") == 300000);
+  assert_true(value_of(text, "process_virtual_memory_bytes") >
+              value_of(text, "process_resident_memory_bytes"));
   assert_true(value_of(text, "process_cpu_seconds_total") >= 0);
+  double files = value_of(text, "process_open_fds"), started_s = value_of(text, "process_start_time_seconds");
+  assert_true(files >= 3 && files <= value_of(text, "process_max_fds"));
+  assert_true(started_s <= (double)time(NULL) + 1 && started_s > (double)time(NULL) - 86400);
   free(text);
 }
 
