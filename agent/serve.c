@@ -77,31 +77,61 @@ static void on_tick(uv_timer_t *timer) {
   serve_store_again(s);
 }
 
-/* What can change without dropping a call does; the rest is named. */
+/* What can change without dropping a call; certificates besides, which change in their files. */
+static const char *const reloaded[] = {"telnyx.public_key", "telnyx.signature_tolerance_s", "log.level",
+                                       "log.format", "log.numbers"};
+
+struct changes {
+  char took[256], after_restart[1024]; /* names, never values */
+};
+
+static void note_change(void *arg, const char *name) {
+  struct changes *changes = arg;
+  char *list = changes->after_restart;
+  size_t room = sizeof changes->after_restart;
+  for (size_t i = 0; i < sizeof reloaded / sizeof *reloaded; i++) {
+    if (strcmp(name, reloaded[i]) != 0) continue;
+    list = changes->took;
+    room = sizeof changes->took;
+  }
+  size_t length = strlen(list);
+  snprintf(list + length, room - length, "%s%s", length > 0 ? ", " : "", name);
+}
+
+static void take(struct serve *s, struct config *fresh, const struct signature_keys *keys) {
+  struct changes changes = {"", ""};
+  struct config *now = &s->config;
+  config_each_change(now, fresh, note_change, &changes);
+  char *public_key = now->telnyx_public_key; /* freed with `fresh` */
+  now->telnyx_public_key = fresh->telnyx_public_key;
+  fresh->telnyx_public_key = public_key;
+  s->keys = *keys;
+  now->telnyx_signature_tolerance_s = fresh->telnyx_signature_tolerance_s;
+  now->log_level = fresh->log_level;
+  now->log_format = fresh->log_format;
+  now->log_numbers = fresh->log_numbers;
+  log_configure((enum log_level)fresh->log_level, (enum log_format)fresh->log_format, fresh->log_numbers);
+  log_event(LOG_INFO, NULL, "configuration reloaded",
+            LOG_TEXT("took", *changes.took != '\0' ? changes.took : NULL),
+            LOG_TEXT("after_restart_only", *changes.after_restart != '\0' ? changes.after_restart : NULL));
+}
+
 static void on_hangup_signal(uv_signal_t *signal, int number) {
   (void)number;
   struct serve *s = signal->data;
   struct config fresh;
   struct signature_keys keys;
   char why[1024];
-  if (config_load(&fresh, &s->cli->source, why, sizeof why, NULL, NULL) != 0) {
+  bool loaded = config_load(&fresh, &s->cli->source, why, sizeof why, NULL, NULL) == 0;
+  if (loaded && signature_keys_parse(fresh.telnyx_public_key, &keys, why, sizeof why) == 0) {
+    take(s, &fresh, &keys);
+  } else {
     log_event(LOG_ERROR, NULL, "configuration not reloaded", LOG_TEXT("why", why));
-    return;
   }
-  if (signature_keys_parse(fresh.telnyx_public_key, &keys, why, sizeof why) != 0) {
-    log_event(LOG_ERROR, NULL, "configuration not reloaded", LOG_TEXT("why", why));
-    config_free(&fresh);
-    return;
-  }
-  s->keys = keys;
-  s->config.telnyx_signature_tolerance_s = fresh.telnyx_signature_tolerance_s;
-  log_configure((enum log_level)fresh.log_level, (enum log_format)fresh.log_format, fresh.log_numbers);
-  log_event(
-      LOG_INFO, NULL, "configuration reloaded",
-      LOG_TEXT("took", "telnyx.public_key, telnyx.signature_tolerance_s, log.*, the certificate's files"),
-      LOG_TEXT("after_restart_only", "everything else"));
-  config_free(&fresh);
-  if (server_reload_tls(s->server, why, sizeof why) != 0) {
+  if (loaded) config_free(&fresh);
+  if (server_reload_tls(s->server, why, sizeof why) == 0) {
+    if (s->config.listen_tls_certificate[0] != '\0') log_event(LOG_INFO, NULL, "certificate reloaded");
+  } else {
     log_event(LOG_ERROR, NULL, "certificate not reloaded", LOG_TEXT("why", why));
   }
 }
@@ -168,7 +198,7 @@ static int open_listeners(struct serve *s) {
               s->config.telnyx_insecure ? "INSECURE: unsigned webhooks are taken"
                                         : "no telnyx.public_key: webhooks get 401");
   }
-  if (s->config.telnyx_insecure)
+  if (s->config.telnyx_insecure && s->config.telnyx_stream_token[0] == '\0')
     log_event(LOG_WARN, NULL, "INSECURE: media is taken without a token, from anywhere");
   fprintf(stderr, "ready public=%s admin=%s\n", public_bound, admin_bound);
   return EXIT_DONE;

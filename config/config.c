@@ -315,3 +315,30 @@ void config_free(struct config *config) {
   }
   memset(config, 0, sizeof *config);
 }
+
+static bool members_equal(const struct option *row, const char *a, const char *b) {
+  switch (row->type) {
+    case OPTION_TEXT:
+      return strcmp(*(char *const *)(const void *)a, *(char *const *)(const void *)b) == 0;
+    case OPTION_INTEGER:
+      return memcmp(a, b, sizeof(int64_t)) == 0;
+    case OPTION_CHOICE:
+      return memcmp(a, b, sizeof(int)) == 0;
+    case OPTION_BOOL:
+    case OPTION_CHOICE_BOOL:
+      return *(const bool *)a == *(const bool *)b;
+  }
+  return true;
+}
+
+void config_each_change(const struct config *a, const struct config *b,
+                        void (*changed)(void *arg, const char *name), void *arg) {
+  for (size_t i = 0; i < option_count; i++) {
+    const struct option *row = &option_rows[i];
+    char name[128];
+    if (row->later || members_equal(row, (const char *)a + row->offset, (const char *)b + row->offset))
+      continue;
+    snprintf(name, sizeof name, "%s.%s", row->section, row->key);
+    changed(arg, name);
+  }
+}

@@ -41,6 +41,9 @@ int config_load(struct config *out, const struct config_source *source, char *wh
 int config_load_text(struct config *out, const char *name, const char *text, size_t bytes, char *why,
                      size_t why_bytes);
 void config_free(struct config *config);
+/* The section.key of each option that `a` and `b` do not agree about. */
+void config_each_change(const struct config *a, const struct config *b,
+                        void (*changed)(void *arg, const char *name), void *arg);
 /* `sidetone options`: section.key, type, default, unit, meaning, tab-separated, a line each. */
 void config_print_options(void *file /* FILE* */);
 /* Is a listener at this address reachable from this machine only? */

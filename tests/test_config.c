@@ -271,6 +271,29 @@ static void options_that_need_each_other(void **state) {
   expect_refusal("[store]\ndir =\n", NULL, "store.dir");
 }
 
+static void add_name(void *arg, const char *name) {
+  strcat(strcat(arg, name), " ");
+}
+
+static void changes_are_named(void **state) {
+  (void)state;
+  static const char text[] =
+      "[telnyx]\nsignature_tolerance_s = 60\nstream_token = geheim\ninsecure = yes\n"
+      "[quality]\nconsumer = asr_stream\n[log]\nlevel = debug\n";
+  struct config a, b;
+  char names[512] = "";
+  assert_int_equal(config_load_text(&a, "a", "", 0, why, sizeof why), 0);
+  assert_int_equal(config_load_text(&b, "b", text, strlen(text), why, sizeof why), 0);
+  config_each_change(&a, &a, add_name, names);
+  assert_string_equal(names, "");
+  config_each_change(&a, &b, add_name, names);
+  assert_string_equal(names,
+                      "telnyx.stream_token telnyx.insecure telnyx.signature_tolerance_s "
+                      "quality.consumer log.level ");
+  config_free(&a);
+  config_free(&b);
+}
+
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup(function, clean_environment)
   const struct CMUnitTest tests[] = {
@@ -285,6 +308,7 @@ int main(void) {
       TEST(a_secret_is_in_no_message),
       TEST(secret_files_that_are_not),
       TEST(options_that_need_each_other),
+      TEST(changes_are_named),
   };
   return cmocka_run_group_tests_name("config", tests, make_directory, remove_directory);
 }
