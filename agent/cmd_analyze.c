@@ -30,7 +30,7 @@ struct arguments {
 struct analysis {
   struct speech *speech;
   enum output output;
-  bool seen[2];
+  bool seen[2], headed;
   int64_t duration_ms;
 };
 
@@ -41,8 +41,14 @@ struct listener {
 
 /* ---- what comes out -------------------------------------------------------------------------- */
 
+/* Before the first row: not before it is known that there is something to say. */
+static void print_segments_head(struct analysis *a) {
+  if (!a->headed) puts("track,start_ms,end_ms,kind");
+  a->headed = true;
+}
+
 static void print_segment(void *arg, const struct speech_note *note) {
-  (void)arg;
+  print_segments_head(arg);
   if (note->kind != SPEECH_IPU) return;
   printf("%s,%lld,%lld,speech\n", track_names[note->track], (long long)note->start_ms,
          (long long)note->end_ms);
@@ -87,6 +93,7 @@ static int print(struct analysis *a, const struct config *config) {
   if (a->output == OUTPUT_SEGMENTS) {
     struct speech_facts *facts = malloc(sizeof *facts);
     if (facts == NULL) return cli_failed("analyze", "no memory");
+    print_segments_head(a);
     speech_finish(a->speech, a->duration_ms, facts); /* tells the observer what was still open */
     free(facts);
   }
@@ -190,10 +197,9 @@ static int parse(struct arguments *a, int argc, char **argv) {
     char *end;
     switch (option) {
       case OPT_FRAMES:
-        a->output = OUTPUT_FRAMES;
-        break;
       case OPT_SEGMENTS:
-        a->output = OUTPUT_SEGMENTS;
+        if (a->output != OUTPUT_JSON) return cli_usage("analyze", "--frames or --segments, once");
+        a->output = option == OPT_FRAMES ? OUTPUT_FRAMES : OUTPUT_SEGMENTS;
         break;
       case OPT_LABELS:
         a->labels = optarg;
@@ -225,10 +231,7 @@ static int analyze(const struct arguments *args, const struct config *config, ch
   a.speech = malloc(speech_bytes());
   if (a.speech == NULL) return cli_failed("analyze", "no memory");
   speech_init(a.speech, &speech_defaults);
-  if (a.output == OUTPUT_SEGMENTS) {
-    puts("track,start_ms,end_ms,kind");
-    speech_set_observer(a.speech, print_segment, NULL);
-  }
+  if (a.output == OUTPUT_SEGMENTS) speech_set_observer(a.speech, print_segment, &a);
   int status;
   char why[512];
   if (args->labels == NULL) {

@@ -31,6 +31,7 @@ static void usage(FILE *out) {
 
 int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a full disk: 503, not the end */
   const char *name = argc > 1 ? argv[1] : "";
   if (strcmp(name, "--version") == 0) {
     puts("sidetone " SIDETONE_VERSION);

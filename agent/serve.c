@@ -39,6 +39,7 @@ static void on_stop_signal(uv_signal_t *signal, int number) {
   if (s->draining) return;
   struct moment at = serve_now();
   s->draining = true;
+  s->draining_since_ms = at.wall_us / 1000;
   log_event(LOG_INFO, NULL, "stopping", LOG_TEXT("signal", strsignal(number)),
             LOG_INT("calls", engine_calls(s->engine)));
   server_stop_listening(s->server);
@@ -60,9 +61,18 @@ static void wake_loop(void *arg) {
   uv_async_send(&s->wake);
 }
 
-static void say_quarantine(struct serve *s) {
+void serve_watch_store(struct serve *s, struct store_stats *stats) {
+  store_stats(s->store, stats);
+  if (stats->writable) {
+    s->store_away_since_ms = 0;
+  } else if (s->store_away_since_ms == 0) {
+    s->store_away_since_ms = serve_now().wall_us / 1000;
+  }
+}
+
+static void watch_store(struct serve *s) {
   struct store_stats stats;
-  store_stats(s->store, &stats);
+  serve_watch_store(s, &stats);
   if (stats.quarantined == s->metrics.store_quarantined) return;
   log_event(LOG_ERROR, NULL, "a stored row has a bad checksum: quarantine",
             LOG_TEXT("row", stats.quarantined_last), LOG_INT("rows", stats.quarantined));
@@ -72,7 +82,7 @@ static void say_quarantine(struct serve *s) {
 static void on_tick(uv_timer_t *timer) {
   struct serve *s = timer->data;
   struct moment at = serve_now();
-  say_quarantine(s);
+  watch_store(s);
   if (!s->draining) engine_tick(s->engine, &at);
   serve_store_again(s);
 }

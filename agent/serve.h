@@ -38,10 +38,12 @@ struct serve {
   uint64_t last_ticket;
   struct owed *owed;
   bool draining;
-  int64_t unready_since_ms; /* epoch; 0: ready */
+  int64_t store_away_since_ms, draining_since_ms; /* epoch; 0: it is not so */
 };
 
 struct moment serve_now(void);
+/* Asks the store how it is, and notes since when it cannot write: once a second, and when somebody asks. */
+void serve_watch_store(struct serve *s, struct store_stats *stats);
 
 /* serve_store.c */
 struct engine_effects serve_store_effects(struct serve *s);

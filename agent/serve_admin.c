@@ -54,13 +54,11 @@ static void add_reason(json_t *reasons, const char *part, int64_t since_ms, cons
 
 static void ready(struct serve *s, conn_id conn) {
   struct store_stats stats;
-  store_stats(s->store, &stats);
+  serve_watch_store(s, &stats);
   json_t *reasons = json_array();
   bool unready = !stats.writable || s->draining;
-  if (!unready) s->unready_since_ms = 0;
-  if (unready && s->unready_since_ms == 0) s->unready_since_ms = serve_now().wall_us / 1000;
-  if (!stats.writable) add_reason(reasons, "store", s->unready_since_ms, stats.reason);
-  if (s->draining) add_reason(reasons, "agent", s->unready_since_ms, "draining: it is about to stop");
+  if (!stats.writable) add_reason(reasons, "store", s->store_away_since_ms, stats.reason);
+  if (s->draining) add_reason(reasons, "agent", s->draining_since_ms, "draining: it is about to stop");
   json_t *body = json_pack("{s:s, s:o}", "status", unready ? "unready" : "ready", "reasons", reasons);
   reply_json(s, conn, unready ? 503 : 200, body);
   json_decref(body);
