@@ -7,13 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every type of a row is a word of this size, so offsets and zero tests need no switch. */
-enum { WORD_BYTES = 8 };
-_Static_assert(sizeof(uint64_t) == WORD_BYTES && sizeof(double) == WORD_BYTES, "words are 8 bytes");
-
 static bool word_is_zero(const char *word) {
-  static const char zero[WORD_BYTES];
-  return memcmp(word, zero, WORD_BYTES) == 0;
+  static const char zero[FIELD_BYTES];
+  return memcmp(word, zero, FIELD_BYTES) == 0;
 }
 
 static json_t *word_to_json(enum field_type type, const char *word) {
@@ -92,7 +88,7 @@ static json_t *member_to_json(const struct field *field, const char *member) {
   json_t *array = json_array();
   bool dense = field->count <= FIELDS_DENSE_MAX;
   for (size_t i = 0; i < field->count; i++) {
-    const char *word = member + i * WORD_BYTES;
+    const char *word = member + i * FIELD_BYTES;
     if (dense) {
       json_array_append_new(array, word_to_json(field->type, word));
     } else if (!word_is_zero(word)) {
@@ -106,7 +102,7 @@ static json_t *member_to_json(const struct field *field, const char *member) {
 }
 
 static bool member_from_json(const struct field *field, const json_t *value, char *member) {
-  memset(member, 0, field->count * WORD_BYTES);
+  memset(member, 0, field->count * FIELD_BYTES);
   if (!value) return true;
   if (field->count == 1) return word_from_json(field->type, value, member);
   if (!json_is_array(value)) return false;
@@ -120,14 +116,14 @@ static bool member_from_json(const struct field *field, const json_t *value, cha
       element = json_array_get(element, 1);
     }
     if (index < 0 || (uint64_t)index >= field->count) return false;
-    if (!word_from_json(field->type, element, member + (size_t)index * WORD_BYTES)) return false;
+    if (!word_from_json(field->type, element, member + (size_t)index * FIELD_BYTES)) return false;
   }
   return true;
 }
 
 static bool member_is_zero(const struct field *field, const char *member) {
   for (size_t i = 0; i < field->count; i++)
-    if (!word_is_zero(member + i * WORD_BYTES)) return false;
+    if (!word_is_zero(member + i * FIELD_BYTES)) return false;
   return true;
 }
 

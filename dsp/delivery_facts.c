@@ -166,53 +166,6 @@ void delivery_add_window(struct delivery_facts *f, const struct delivery_window 
   append(f, window);
 }
 
-static void merge_u64(uint64_t *into, const uint64_t *from, enum field_merge merge) {
-  if (merge == MERGE_SUM) {
-    *into += *from;
-  } else if ((merge == MERGE_MAX && *from > *into) || (merge == MERGE_MIN && *from < *into) ||
-             merge == MERGE_LAST) {
-    *into = *from;
-  }
-}
-
-static void merge_i64(int64_t *into, const int64_t *from, enum field_merge merge) {
-  if (merge == MERGE_SUM) {
-    *into += *from;
-  } else if ((merge == MERGE_MAX && *from > *into) || (merge == MERGE_MIN && *from < *into) ||
-             merge == MERGE_LAST) {
-    *into = *from;
-  }
-}
-
-static void merge_f64(double *into, const double *from, enum field_merge merge) {
-  if (merge == MERGE_SUM) {
-    *into += *from;
-  } else if ((merge == MERGE_MAX && *from > *into) || (merge == MERGE_MIN && *from < *into) ||
-             merge == MERGE_LAST) {
-    *into = *from;
-  }
-}
-
-static void merge_field(const struct field *row, void *into, const void *from) {
-  char *to = (char *)into + row->offset;
-  const char *of = (const char *)from + row->offset;
-  static const size_t size[] = {sizeof(uint64_t), sizeof(int64_t), sizeof(double)};
-  for (size_t i = 0; i < row->count; i++, to += size[row->type], of += size[row->type]) {
-    /* Offsets of the rows are offsets of members of that type. */
-    switch (row->type) {
-      case FIELD_U64:
-        merge_u64((void *)to, (const void *)of, row->merge);
-        break;
-      case FIELD_I64:
-        merge_i64((void *)to, (const void *)of, row->merge);
-        break;
-      case FIELD_F64:
-        merge_f64((void *)to, (const void *)of, row->merge);
-        break;
-    }
-  }
-}
-
 static void merge_windows(struct delivery_facts *into, const struct delivery_facts *from, int64_t shift_us) {
   while (into->window_count > 0 && into->window_us < from->window_us) coarsen(into);
   if (into->window_us < from->window_us) into->window_us = from->window_us;
@@ -240,7 +193,7 @@ void delivery_merge(struct delivery_facts *into, const struct delivery_facts *fr
   }
   double worst_r[DELIVERY_MODELS];
   memcpy(worst_r, into->worst_r, sizeof(worst_r));
-  for (size_t i = 0; i < delivery_field_count; i++) merge_field(&delivery_fields[i], into, from);
+  fields_merge(delivery_fields, delivery_field_count, into, from);
   memcpy(into->worst_r, worst_r, sizeof(worst_r));
   into->window_count = window_count;
   into->window_us = window_us;

@@ -48,18 +48,6 @@ static uint32_t shifted(uint32_t start_ms, int64_t shift_ms) {
   return at > UINT32_MAX ? UINT32_MAX : (uint32_t)at;
 }
 
-/* Every row is of 64 bits; FIRST is left to the caller, the other merges are these two here. */
-static void merge_row(const struct field *row, unsigned char *into, const unsigned char *from) {
-  for (size_t i = 0; i < row->count; i++) {
-    uint64_t a, b;
-    memcpy(&a, into + row->offset + i * sizeof a, sizeof a);
-    memcpy(&b, from + row->offset + i * sizeof b, sizeof b);
-    if (row->merge == MERGE_SUM) a += b; /* two's complement: right for FIELD_I64 too */
-    if (row->merge == MERGE_MAX && b > a) a = b;
-    memcpy(into + row->offset + i * sizeof a, &a, sizeof a);
-  }
-}
-
 void speech_facts_merge(struct speech_facts *into, const struct speech_facts *from, int64_t shift_ms) {
   for (int t = 0; t < SPEECH_TRACKS; t++) {
     if (into->talk_ms[t] == 0 && from->talk_ms[t] > 0) {
@@ -67,9 +55,7 @@ void speech_facts_merge(struct speech_facts *into, const struct speech_facts *fr
       into->first_speech_ms[t] = first > 0 ? (uint64_t)first : 0;
     }
   }
-  for (size_t i = 0; i < speech_field_count; i++) {
-    merge_row(&speech_fields[i], (unsigned char *)into, (const unsigned char *)from);
-  }
+  fields_merge(speech_fields, speech_field_count, into, from);
   for (uint64_t i = 0; i < from->event_count && into->event_count < SPEECH_EVENTS_MAX; i++) {
     struct speech_event event = from->events[i];
     event.start_ms = shifted(event.start_ms, shift_ms);
