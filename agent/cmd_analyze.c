@@ -11,14 +11,13 @@
 #include "agent/sound.h"
 #include "dsp/hearing.h"
 #include "dsp/speech.h"
+#include "dsp/vad.h"
 
 enum { OPT_FRAMES = 256, OPT_SEGMENTS, OPT_LABELS, OPT_DURATION };
-enum { RATE_HZ = 8000, CELL_SAMPLES = 80 };
+
 enum output { OUTPUT_JSON, OUTPUT_FRAMES, OUTPUT_SEGMENTS };
 /* Files have no time of day: 2026-01-01T00:00:00Z and their position (contract 1). */
 #define FILE_EPOCH_MS 1767225600000LL
-
-static const char *const track_names[] = {"inbound", "outbound"};
 
 struct arguments {
   struct cli cli;
@@ -50,24 +49,37 @@ static void print_segments_head(struct analysis *a) {
 static void print_segment(void *arg, const struct speech_note *note) {
   print_segments_head(arg);
   if (note->kind != SPEECH_IPU) return;
-  printf("%s,%lld,%lld,speech\n", track_names[note->track], (long long)note->start_ms,
+  printf("%s,%lld,%lld,speech\n", track_name(note->track), (long long)note->start_ms,
          (long long)note->end_ms);
 }
 
-/* The file as a leg that was only heard: the fold names and rounds the figures as in a CallLog. */
-static int print_json(const struct analysis *a, const struct config *config) {
-  struct facts *facts = facts_new("file");
+/* NULL: no memory. */
+static struct part *part_of(const struct analysis *a) {
   struct part *part = part_new();
-  if (facts == NULL || part == NULL) return cli_failed("analyze", "no memory");
+  if (part == NULL) return NULL;
   snprintf(part->id, sizeof part->id, "analyze_1");
   part->n = 1;
   part->state = PART_CLOSED;
   part->opened_ms = part->start_ms = part->first_frame_ms = FILE_EPOCH_MS;
   part->closed_ms = part->last_frame_ms = FILE_EPOCH_MS + a->duration_ms;
   part->speech = malloc(sizeof *part->speech);
-  if (part->speech == NULL) return cli_failed("analyze", "no memory");
+  if (part->speech == NULL) {
+    part_free(part);
+    return NULL;
+  }
   speech_facts(a->speech, a->duration_ms, part->speech);
-  for (int i = 0; i < 2; i++) part->speech->present[i] = part->track[i].seen = a->seen[i];
+  for (int i = 0; i < TRACK_COUNT; i++) part->speech->present[i] = part->track[i].seen = a->seen[i];
+  return part;
+}
+
+/* The file as a leg that was only heard: the fold names and rounds the figures as in a CallLog. */
+static int print_json(const struct analysis *a, const struct config *config) {
+  struct facts *facts = facts_new("file");
+  struct part *part = facts != NULL ? part_of(a) : NULL;
+  if (part == NULL) {
+    facts_free(facts);
+    return cli_failed("analyze", "no memory");
+  }
   facts_put_part(facts, part);
   const struct fold_options options = {.agent_id = "analyze",
                                        .version = SIDETONE_VERSION,
@@ -106,7 +118,7 @@ static void on_decision(void *arg, int64_t from_ms, int64_t to_ms, bool speech, 
   struct listener *l = arg;
   if (l->analysis->output == OUTPUT_FRAMES) {
     for (int64_t ms = from_ms; ms < to_ms; ms += 10) {
-      printf("%s,%lld,%d,%.4f\n", track_names[l->track], (long long)ms, speech, (double)score);
+      printf("%s,%lld,%d,%.4f\n", track_name(l->track), (long long)ms, speech, (double)score);
     }
   }
   int64_t end_ms = to_ms < l->analysis->duration_ms ? to_ms : l->analysis->duration_ms;
@@ -122,15 +134,15 @@ struct file_track {
 
 /* Up to a second more; false when there is no more. */
 static bool hear_on(struct file_track *t) {
-  size_t count = t->samples - t->heard < RATE_HZ ? t->samples - t->heard : RATE_HZ;
+  size_t left = t->samples - t->heard, count = left < SOUND_RATE_HZ ? left : SOUND_RATE_HZ;
   if (count == 0) return false;
   hearing_pcm(t->hearing, (int64_t)t->heard, t->pcm + t->heard, count);
   t->heard += count;
   if (t->heard < t->samples) return true;
-  static const int16_t silence[CELL_SAMPLES];
-  size_t rest = t->samples % CELL_SAMPLES;
-  if (rest > 0)
-    hearing_pcm(t->hearing, (int64_t)t->samples, silence, CELL_SAMPLES - rest); /* every row has 10 ms */
+  static const int16_t silence[VAD_FRAME_SAMPLES];
+  size_t rest = t->samples % VAD_FRAME_SAMPLES;
+  if (rest > 0) /* every row has 10 ms */
+    hearing_pcm(t->hearing, (int64_t)t->samples, silence, VAD_FRAME_SAMPLES - rest);
   hearing_flush(t->hearing);
   return true;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "dsp/codec.h"
+#include "dsp/timebase.h"
 #include "telnyx/base64.h"
 
 enum { FRAME_MS_MAX = 200, STALLS_MAX = 64, SAMPLES_MAX = FRAME_MS_MAX * 48 };
@@ -270,13 +271,13 @@ const char *fixture_audio_take(struct fixture_audio *a, struct fixture_numbers *
   uint8_t payload[SAMPLES_MAX * 2];
   size_t coded = code(a, s, payload, sizeof payload);
   uint64_t sequence = a->base.sequence + 1 + (uint64_t)s->index * a->channels + s->track;
-  int length = snprintf(a->text, a->text_bytes,
-                        "{\"event\":\"media\",\"sequence_number\":\"%" PRIu64
-                        "\",\"stream_id\":\"%s\",\"media\":{\"track\":\"%s\","
-                        "\"chunk\":\"%" PRIu64 "\",\"timestamp\":\"%" PRIu64 "\",\"payload\":\"",
-                        sequence, a->base.stream_id, s->track == 0 ? "inbound" : "outbound",
-                        a->base.chunk[s->track] + 1 + s->index,
-                        a->base.timestamp[s->track] + (uint64_t)s->index * a->frame_ms);
+  int length =
+      snprintf(a->text, a->text_bytes,
+               "{\"event\":\"media\",\"sequence_number\":\"%" PRIu64
+               "\",\"stream_id\":\"%s\",\"media\":{\"track\":\"%s\","
+               "\"chunk\":\"%" PRIu64 "\",\"timestamp\":\"%" PRIu64 "\",\"payload\":\"",
+               sequence, a->base.stream_id, track_name((int)s->track), a->base.chunk[s->track] + 1 + s->index,
+               a->base.timestamp[s->track] + (uint64_t)s->index * a->frame_ms);
   length += (int)base64_encode(payload, coded, a->text + length);
   memcpy(a->text + length, "\"}}", 4);
   *bytes = (size_t)length + 3;

@@ -315,12 +315,11 @@ static void put_headline(const struct fold_context *c, json_t *quality, const st
 }
 
 json_t *fold_quality(struct fold_context *c, json_t *sidetone) {
-  static const char *const names[TRACK_COUNT] = {[TRACK_INBOUND] = "inbound", [TRACK_OUTBOUND] = "outbound"};
   json_t *quality = json_object(), *measured = json_object(), *delivery = json_object();
   for (int t = 0; t < TRACK_COUNT; t++) {
     struct track_quality track;
     if (read_track(c, t, &track)) {
-      json_object_set_new(delivery, names[t], track_members(c, &track));
+      json_object_set_new(delivery, track_name(t), track_members(c, &track));
       if (t == TRACK_INBOUND) put_headline(c, quality, &track);
     }
     free(track.merged);

@@ -10,8 +10,6 @@
 enum { SPEECH_COLUMNS = 4 };
 
 static const char *const state_names[] = {[PART_OPEN] = "open", [PART_CLOSED] = "closed", [PART_CUT] = "cut"};
-static const char *const track_names[TRACK_COUNT] = {
-    [TRACK_INBOUND] = "inbound", [TRACK_OUTBOUND] = "outbound"};
 
 /* `n` comes first: it is what a filter of the database asks for. */
 static const struct field part_rows[] = {
@@ -114,7 +112,7 @@ json_t *part_to_json(const struct part *part) {
   if (part->client_state) json_object_set_new(object, "client_state", json_string(part->client_state));
   json_object_set_new(object, "state", json_string(state_names[part->state]));
   for (int t = 0; t < TRACK_COUNT; t++)
-    if (part->track[t].seen) json_object_set_new(object, track_names[t], track_to_json(part, t));
+    if (part->track[t].seen) json_object_set_new(object, track_name(t), track_to_json(part, t));
   if (part->speech) json_object_set_new(object, "speech", speech_to_json(part->speech));
   if (json_array_size(part->dtmf)) json_object_set_new(object, "dtmf", json_deep_copy(part->dtmf));
   if (json_array_size(part->errors)) json_object_set_new(object, "errors", json_deep_copy(part->errors));
@@ -226,7 +224,7 @@ static bool read_part(struct part *part, const json_t *json) {
       return false;
   if (client_state && !(part->client_state = strdup(client_state))) return false;
   for (int t = 0; t < TRACK_COUNT; t++)
-    if (!read_track(part, t, json_object_get(json, track_names[t]))) return false;
+    if (!read_track(part, t, json_object_get(json, track_name(t)))) return false;
   return *part->id && read_speech(part, json_object_get(json, "speech")) &&
          read_array(json, "dtmf", part->dtmf) && read_array(json, "errors", part->errors);
 }

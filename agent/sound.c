@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RATE_HZ = 8000, BLOCK_FRAMES = 65536 };
+enum { BLOCK_FRAMES = 65536 };
 
 static int16_t to_16_bit(float x) {
   float scaled = x * 32768.0f;
@@ -37,7 +37,7 @@ static bool append(struct growing *g, const float *x, size_t count, size_t strid
  * what a codec gave stays as it was. */
 static bool convert(SNDFILE *file, const SF_INFO *info, struct growing *out) {
   size_t channels = (size_t)info->channels;
-  double ratio = (double)RATE_HZ / info->samplerate;
+  double ratio = (double)SOUND_RATE_HZ / info->samplerate;
   size_t out_frames = (size_t)(BLOCK_FRAMES * ratio) + 1024;
   float *in = malloc(BLOCK_FRAMES * channels * sizeof *in),
         *block = malloc(out_frames * channels * sizeof *block);

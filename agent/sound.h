@@ -6,14 +6,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { SOUND_RATE_HZ = 8000 };
+
 struct sound {
   size_t channels; /* 1 or 2 */
-  size_t samples;  /* at 8 kHz, a channel */
+  size_t samples;  /* at SOUND_RATE_HZ, a channel */
   int64_t duration_ms;
   int16_t *pcm[2]; /* owned */
 };
 
-/* False with `why`: not an audio file, more than two channels, another rate. */
+/* False with `why`: not an audio file, more than two channels, another rate. `out` is then empty; it
+ * needs sound_free() otherwise. Thread: any. */
 bool sound_read(struct sound *out, const char *path, char *why, size_t why_bytes);
 void sound_free(struct sound *s);
 

@@ -374,12 +374,7 @@ void stream_dtmf(struct stream *s, const struct moment *at, const struct frame *
 
 /* Cut at a character. New reference. */
 static json_t *short_text(const char *text) {
-  size_t bytes = text != NULL ? strlen(text) : 0;
-  if (bytes > ERROR_TEXT_MAX_BYTES) {
-    bytes = ERROR_TEXT_MAX_BYTES;
-    while (bytes > 0 && ((unsigned char)text[bytes] & 0xc0) == 0x80) bytes--;
-  }
-  return json_stringn(bytes > 0 ? text : "", bytes);
+  return text != NULL ? json_stringn(text, utf8_fit(text, ERROR_TEXT_MAX_BYTES)) : json_string("");
 }
 
 void stream_error(struct stream *s, const struct moment *at, const struct frame *f) {
