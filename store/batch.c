@@ -134,10 +134,24 @@ static bool run_request(struct database *d, struct work *w, struct batch_result 
   return true;
 }
 
+/* A file that was deleted or moved away takes everything, and keeps it for nobody. SQLite looks by itself only
+ * without WAL. */
+static bool is_in_place(struct database *d) {
+  int moved = 0;
+  return sqlite3_file_control(d->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved;
+}
+
+static int begin(struct database *d) {
+  int rc = database_run(d, SQL_BEGIN);
+  return rc == SQLITE_OK && !is_in_place(d) ? SQLITE_READONLY_DBMOVED : rc;
+}
+
 /* The reason is that of the newest error of the connection. */
 static int give_up(struct database *d, struct batch_result *out) {
   int rc = sqlite3_extended_errcode(d->db);
-  snprintf(out->reason, sizeof out->reason, "%s", sqlite3_errmsg(d->db));
+  bool moved = !is_in_place(d);
+  snprintf(out->reason, sizeof out->reason, "%s",
+           moved ? "the database file was deleted or moved away" : sqlite3_errmsg(d->db));
   if (!sqlite3_get_autocommit(d->db)) database_run(d, SQL_ROLLBACK);
   return rc == SQLITE_OK ? SQLITE_ERROR : rc;
 }
@@ -159,7 +173,7 @@ static int try_transaction(struct database *d, struct work *const *items, size_t
   struct batch_result now = *out;
   int before = sqlite3_total_changes(d->db);
   now.written = now.failed = false;
-  if (database_run(d, SQL_BEGIN) != SQLITE_OK) return give_up(d, out);
+  if (begin(d) != SQLITE_OK) return give_up(d, out);
   for (size_t i = 0; i < count; i++) {
     if (run_request(d, items[i], &now)) continue;
     snprintf(out->reason, sizeof out->reason, "%s", items[i]->error);
@@ -193,7 +207,7 @@ void batch_commit(struct database *d, struct work *const *items, size_t count, s
 bool batch_probe(struct database *d, struct batch_result *out) {
   static const char key[] = "store.probe", value[] = "writable";
   sqlite3_stmt *s = d->statements[SQL_PUT_VALUE];
-  bool done = database_run(d, SQL_BEGIN) == SQLITE_OK;
+  bool done = begin(d) == SQLITE_OK;
   if (done) {
     bind_string(s, 1, key);
     bind_string(s, 2, value);

@@ -142,6 +142,22 @@ static void it_finds_out_by_itself_that_writing_works_again(void **state) {
   assert_string_equal(stats.reason, "");
 }
 
+/* What would be written is gone with the last descriptor: nothing may be acknowledged. */
+static void a_file_that_was_deleted_under_us(void **state) {
+  struct bench *b = *state;
+  struct store_stats stats;
+  char path[96];
+  bench_open(b);
+  assert_int_equal(bench_ask(b, an_event("leg", "before", "x"))->status, STORE_DONE);
+  snprintf(path, sizeof path, "%s/sidetone.db", b->directory);
+  assert_int_equal(unlink(path), 0);
+  assert_int_equal(bench_ask(b, an_event("leg", "after", "x"))->status, STORE_FAILED);
+  assert_string_equal(b->answers[0].error, "the database file was deleted or moved away");
+  store_stats(b->store, &stats);
+  assert_false(stats.writable);
+  assert_string_equal(stats.reason, b->answers[0].error);
+}
+
 static void a_request_that_fails_alone_leaves_the_others(void **state) {
   struct bench *b = *state;
   bench_open(b);
@@ -438,6 +454,7 @@ int main(void) {
       TEST(what_was_acknowledged_survives_kill_9),
       TEST(a_disk_that_is_full_for_a_while),
       TEST(it_finds_out_by_itself_that_writing_works_again),
+      TEST(a_file_that_was_deleted_under_us),
       TEST(a_request_that_fails_alone_leaves_the_others),
       TEST(a_body_that_no_row_can_hold),
       TEST(rows_with_a_bad_checksum_are_quarantined),
