@@ -221,6 +221,8 @@ static json_t *track_members(const struct fold_context *c, const struct track_qu
       [CHUNK_SCOPE] = track->chunk_scope ? chunk_scope_name((enum chunk_scope)track->chunk_scope) : NULL,
       [TS_UNIT] = track->ts_unit ? ts_unit_name((enum ts_unit)track->ts_unit) : NULL,
   };
+  const char *reasons[SPECIALS] = {
+      [TA_BASIS] = track->figures.ta_ms.absent, [CHUNK_SCOPE] = "no_media", [TS_UNIT] = "no_media"};
   json_t *object = head_of(c, track), *absent = json_object(), *flags = json_array();
   for (size_t i = 0; i < MEMBERS;) {
     if (members[i].group) {
@@ -229,8 +231,10 @@ static json_t *track_members(const struct fold_context *c, const struct track_qu
     }
     if (members[i].special == LOSS_INTERVAL)
       put_loss_interval(object, absent, &track->figures);
-    else if (members[i].special)
+    else if (members[i].special && texts[members[i].special])
       document_put_text(object, members[i].name, texts[members[i].special]);
+    else if (members[i].special)
+      document_put_text(absent, members[i].name, reasons[members[i].special]);
     else
       put_figure(object, absent, members[i].name, figure_of(&track->figures, &members[i]),
                  members[i].decimals);

@@ -71,6 +71,8 @@ static void a_clean_call(void **state) {
          "{'count':0,'longest_frames':0,'absent':{'mean_ms':'no_burst','density':'no_burst'}}");
   EXPECT(document, DELIVERY "inbound.burst_ratio_basis", "'insufficient'");
   EXPECT(document, DELIVERY "inbound.chunk_scope", "'per_track'");
+  EXPECT(document, DELIVERY "inbound.ta_basis", "absent");
+  EXPECT(document, DELIVERY "inbound.absent.ta_basis", "'no_ta'");
   EXPECT(document, DELIVERY "inbound.ts_unit", "'ms'");
   EXPECT(document, DELIVERY "inbound.ptime_ms", "20.0");
   EXPECT(document, DELIVERY "inbound.r_lq", "93.2");
