@@ -184,6 +184,21 @@ static int make_engine(struct serve *s) {
   return s->engine != NULL ? EXIT_DONE : cli_failed("serve", "no memory");
 }
 
+/* telnyx.insecure opens what is not closed by a key or a token of its own. */
+static void say_what_is_open(const struct serve *s) {
+  bool insecure = s->config.telnyx_insecure, no_key = s->keys.count == 0,
+       no_token = s->config.telnyx_stream_token[0] == '\0';
+  if (no_key) {
+    log_event(LOG_WARN, NULL,
+              insecure ? "INSECURE: unsigned webhooks are taken" : "no telnyx.public_key: webhooks get 401");
+  }
+  if (insecure && no_token)
+    log_event(LOG_WARN, NULL, "INSECURE: media is taken without a token, from anywhere");
+  if (insecure && !no_key && !no_token)
+    log_event(LOG_WARN, NULL,
+              "telnyx.insecure opens nothing: there are a key and a token, which are asked for");
+}
+
 static int open_listeners(struct serve *s) {
   static const struct server_limits limits = {
       .head_max_bytes = 16 * 1024, .body_max_bytes = 1024 * 1024, .request_max_ms = 10000};
@@ -203,13 +218,7 @@ static int open_listeners(struct serve *s) {
       server_listen(s->server, &admin_listener, admin_bound, sizeof admin_bound, why, sizeof why) != 0) {
     return cli_failed("serve", "%s", why);
   }
-  if (s->keys.count == 0) {
-    log_event(LOG_WARN, NULL,
-              s->config.telnyx_insecure ? "INSECURE: unsigned webhooks are taken"
-                                        : "no telnyx.public_key: webhooks get 401");
-  }
-  if (s->config.telnyx_insecure && s->config.telnyx_stream_token[0] == '\0')
-    log_event(LOG_WARN, NULL, "INSECURE: media is taken without a token, from anywhere");
+  say_what_is_open(s);
   fprintf(stderr, "ready public=%s admin=%s\n", public_bound, admin_bound);
   return EXIT_DONE;
 }
