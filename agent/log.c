@@ -32,10 +32,6 @@ void log_configure(enum log_level level, enum log_format format, bool numbers) {
   atomic_store(&show_numbers, numbers);
 }
 
-void log_set_level(enum log_level level) {
-  atomic_store(&current_level, (int)level);
-}
-
 bool log_enabled(enum log_level level) {
   return (int)level <= atomic_load_explicit(&current_level, memory_order_relaxed);
 }

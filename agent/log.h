@@ -32,7 +32,6 @@ struct log_field {
 
 /* Before the first line; again on reload. Before that: info, auto, numbers masked. */
 void log_configure(enum log_level level, enum log_format format, bool numbers);
-void log_set_level(enum log_level level);
 /* Would a line of this level be written? Saves making its values. */
 bool log_enabled(enum log_level level);
 

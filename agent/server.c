@@ -53,7 +53,7 @@ double server_loop_lag_seconds(const struct server *s) {
 
 /* ---- connections by id ---- */
 
-struct conn *server_find(const struct server *s, conn_id id) {
+static struct conn *find_conn(const struct server *s, conn_id id) {
   struct conn *c = s->slots[id % s->limits.connections_max];
   return c && c->id == id && !c->close_seen ? c : NULL;
 }
@@ -228,13 +228,13 @@ no_memory:
 
 void server_reply(struct server *s, conn_id conn, int status, const char *content_type, const char *body,
                   size_t body_bytes) {
-  struct conn *c = server_find(s, conn);
+  struct conn *c = find_conn(s, conn);
   if (c && c->state == CONN_ANSWERING && !c->upgraded)
     conn_reply(c, status, content_type, NULL, body, body_bytes);
 }
 
 void server_ws_close(struct server *s, conn_id conn, int code, const char *reason) {
-  struct conn *c = server_find(s, conn);
+  struct conn *c = find_conn(s, conn);
   if (c) ws_close(c, code, reason);
 }
 

@@ -96,7 +96,6 @@ extern char server_lws_words[256]; /* its newest error line; "" before it is ask
 void server_handle_closed(uv_handle_t *handle); /* handle->data: the server */
 struct moment server_moment(struct server *s);
 int64_t server_now_ms(const struct server *s);
-struct conn *server_find(const struct server *s, conn_id id);
 void server_forget(struct conn *c); /* frees the slot */
 
 /* ---- server_listen.c ---- */

@@ -488,10 +488,6 @@ bool stream_changed(const struct stream *s) {
   return s->changed;
 }
 
-int64_t stream_last_frame_ms(const struct stream *s) {
-  return s->meta.last_frame_ms;
-}
-
 int stream_speaking(const struct stream *s) {
   int bits = 0;
   for (int i = 0; i < TRACK_COUNT; i++) {

@@ -43,8 +43,7 @@ void stream_end(struct stream *s, const struct moment *at, enum part_state state
 /* What was measured so far, as a new part with the next n; NULL when there is no memory. */
 struct part *stream_part(struct stream *s);
 const char *stream_part_id(const struct stream *s);
-bool stream_changed(const struct stream *s);          /* since the last stream_part() */
-int64_t stream_last_frame_ms(const struct stream *s); /* wall clock, 0: none */
-int stream_speaking(const struct stream *s);          /* bit 0 inbound, bit 1 outbound */
+bool stream_changed(const struct stream *s); /* since the last stream_part() */
+int stream_speaking(const struct stream *s); /* bit 0 inbound, bit 1 outbound */
 
 #endif

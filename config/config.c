@@ -304,10 +304,6 @@ int config_load_text(struct config *out, const char *name, const char *text, siz
   return -1;
 }
 
-bool config_is_loopback(const char *address) {
-  return form_address_is_loopback(address);
-}
-
 void config_free(struct config *config) {
   for (size_t i = 0; i < option_count; i++) {
     const struct option *row = &option_rows[i];

@@ -46,8 +46,6 @@ void config_each_change(const struct config *a, const struct config *b,
                         void (*changed)(void *arg, const char *name), void *arg);
 /* `sidetone options`: section.key, type, default, unit, meaning, tab-separated, a line each. */
 void config_print_options(void *file /* FILE* */);
-/* Is a listener at this address reachable from this machine only? */
-bool config_is_loopback(const char *address);
 /* The commented sample: equals config/sidetone.conf (a test compares). */
 void config_print_sample(void *file);
 

@@ -92,13 +92,3 @@ void ipu_decided(struct ipu_lane *lane, enum ipu_fate fate) {
   lane->front_cleared = lane->front_push = false;
   drop_front(lane);
 }
-
-bool ipu_speaks(const struct ipu_lane *lane, int64_t at_ms) {
-  if (lane->running && lane->run_start_ms < at_ms && at_ms <= lane->run_end_ms) return true;
-  if (lane->has_last && lane->last.start_ms < at_ms && at_ms <= lane->last.end_ms) return true;
-  for (unsigned i = 0; i < lane->count; i++) {
-    struct ipu_span span = ipu_at(lane, i);
-    if (span.start_ms < at_ms && at_ms <= span.end_ms) return true;
-  }
-  return false;
-}

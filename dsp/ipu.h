@@ -60,7 +60,5 @@ struct ipu_span ipu_last(const struct ipu_lane *lane);
 void ipu_join_front(struct ipu_lane *lane);
 /* The oldest of the window becomes the last, decided as `fate`. */
 void ipu_decided(struct ipu_lane *lane, enum ipu_fate fate);
-/* Is the millisecond before at_ms speech? Right for what is not older than the last. */
-bool ipu_speaks(const struct ipu_lane *lane, int64_t at_ms);
 
 #endif

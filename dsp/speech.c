@@ -253,16 +253,3 @@ void speech_finish(struct speech *s, int64_t duration_ms, struct speech_facts *o
   finish(&s->engine, duration_ms, &(struct speech_sink){&s->facts, s->observe, s->observe_arg});
   *out = s->facts;
 }
-
-int speech_speaking(const struct speech *s) {
-  const struct ipu_lane *lanes = s->engine.lanes;
-  int64_t at_ms = INT64_MAX;
-  for (int t = 0; t < SPEECH_TRACKS; t++) {
-    if (lanes[t].present && lanes[t].known_ms < at_ms) at_ms = lanes[t].known_ms;
-  }
-  int speaking = 0;
-  for (int t = 0; t < SPEECH_TRACKS; t++) {
-    if (lanes[t].present && ipu_speaks(&lanes[t], at_ms)) speaking |= 1 << t;
-  }
-  return speaking;
-}

@@ -83,8 +83,6 @@ struct speech_note {
 typedef void speech_observe_fn(void *arg, const struct speech_note *note);
 /* NULL: nobody (as after speech_init()). speech_facts() tells nothing. */
 void speech_set_observer(struct speech *s, speech_observe_fn *observe, void *arg);
-/* 0 none, 1 track 0, 2 track 1, 3 both: the newest instant known of all tracks that were fed. */
-int speech_speaking(const struct speech *s);
 const char *speech_event_name(enum speech_event_kind kind); /* as in contract 4 */
 
 #endif

@@ -62,8 +62,6 @@ size_t frame_payload_bytes(struct frame_slice payload);
  * bytes. */
 bool frame_scan_media(const char *text, size_t bytes, struct media_frame *out);
 
-enum { FRAME_TEXT_MAX = 256 };
-
 struct frame {
   enum frame_kind kind;
   struct media_frame media; /* slices point into `root` */

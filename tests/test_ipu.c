@@ -134,21 +134,6 @@ static void test_the_window_goes_round(void **state) {
   assert_int_equal(ipu_at(&lane, 0).start_ms, ipu_last(&lane).start_ms + 1000);
 }
 
-static void test_speaks(void **state) {
-  (void)state;
-  feed(100, 600, true);
-  feed(1000, 1300, true);
-  assert_false(ipu_speaks(&lane, 100));
-  assert_true(ipu_speaks(&lane, 101));
-  assert_true(ipu_speaks(&lane, 600));
-  assert_false(ipu_speaks(&lane, 601));
-  ipu_decided(&lane, IPU_TURN);
-  assert_true(ipu_speaks(&lane, 600));
-  assert_true(ipu_speaks(&lane, 1300));
-  feed(1500, 1510, true); /* too short to be known as speech yet, and heard all the same */
-  assert_true(ipu_speaks(&lane, 1510));
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(test_gap_of_199_is_filled_and_of_200_kept, setup),
@@ -160,7 +145,6 @@ int main(void) {
       cmocka_unit_test_setup(test_no_bridge_still_joins_what_touches, setup),
       cmocka_unit_test_setup(test_decided_and_joined, setup),
       cmocka_unit_test_setup(test_the_window_goes_round, setup),
-      cmocka_unit_test_setup(test_speaks, setup),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -153,9 +153,9 @@ static void say_by_level(void) {
   log_configure(LOG_INFO, LOG_FORMAT_LOGFMT, false);
   log_event(LOG_DEBUG, NULL, "hidden");
   log_event(LOG_INFO, "leg", "first", LOG_INT("n", 1));
-  log_set_level(LOG_DEBUG);
+  log_configure(LOG_DEBUG, LOG_FORMAT_LOGFMT, false);
   log_event(LOG_DEBUG, NULL, "second");
-  log_set_level(LOG_ERROR);
+  log_configure(LOG_ERROR, LOG_FORMAT_LOGFMT, false);
   log_event(LOG_WARN, NULL, "hidden");
 }
 

@@ -328,7 +328,6 @@ static void test_nothing_heard(void **state) {
   speech_facts(engine, 5000, &facts);
   assert_int_equal(facts.silence_ms, 5000);
   assert_int_equal(facts.dead_airs, 1);
-  assert_int_equal(speech_speaking(engine), 0);
 }
 
 /* What was fed counts, also when the caller's clock is behind it. */
@@ -339,22 +338,6 @@ static void test_duration_is_not_below_what_was_fed(void **state) {
   speech_facts(engine, 400, &facts);
   assert_int_equal(facts.duration_ms, 1000);
   assert_int_equal(facts.talk_ms[0], 1000);
-}
-
-static void test_who_speaks_now(void **state) {
-  (void)state;
-  begin(engine);
-  speech_feed(engine, 0, 0, 500, true);
-  assert_int_equal(speech_speaking(engine), 1);
-  speech_feed(engine, 1, 0, 300, true);
-  assert_int_equal(speech_speaking(engine), 3); /* at 300 */
-  speech_feed(engine, 1, 300, 400, false);
-  assert_int_equal(speech_speaking(engine), 1);
-  speech_feed(engine, 0, 500, 2000, false);
-  speech_feed(engine, 1, 400, 1900, false);
-  assert_int_equal(speech_speaking(engine), 0);
-  speech_feed(engine, 1, 1900, 2000, true);
-  assert_int_equal(speech_speaking(engine), 2);
 }
 
 static void test_names(void **state) {
@@ -382,7 +365,6 @@ int main(void) {
       cmocka_unit_test(test_a_track_that_comes_too_late),
       cmocka_unit_test(test_nothing_heard),
       cmocka_unit_test(test_duration_is_not_below_what_was_fed),
-      cmocka_unit_test(test_who_speaks_now),
       cmocka_unit_test(test_names),
       cmocka_unit_test(test_size),
   };
