@@ -59,6 +59,11 @@ bool engine_knows(const struct engine *e, const char *leg) {
   return call_find(e, leg) != NULL;
 }
 
+const char *engine_call_name(const struct engine *e, const char *leg) {
+  const struct call *c = leg != NULL ? call_find(e, leg) : NULL;
+  return c != NULL && *c->summary.call_log_id != '\0' ? c->summary.call_log_id : leg;
+}
+
 /* A part of ours that is open though this process has just begun: its socket died with the last one. */
 static bool cut_here(const struct engine *e, const struct part *part) {
   size_t length = strlen(e->options.agent_id);

@@ -54,6 +54,8 @@ void engine_free(struct engine *e);
 /* A verified webhook that is on disk already (or needs no disk). False: the event was known. */
 bool engine_event(struct engine *e, const struct moment *at, const struct event *event);
 bool engine_knows(const struct engine *e, const char *leg);
+/* What the log calls a leg: its callLogId, or `leg` when it is not in memory. Until the next call. */
+const char *engine_call_name(const struct engine *e, const char *leg);
 /* Facts from the store: elements of telnyx.webhookEvents and parts. `restart`: found at our own start,
  * so parts of ours that are open there were cut by a crash. Takes the parts over. */
 void engine_facts(struct engine *e, const struct moment *at, const char *leg, json_t **elements,

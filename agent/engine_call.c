@@ -1,4 +1,5 @@
 /* One call: its facts, its document, its stream's part. */
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/engine_internal.h"
@@ -96,6 +97,7 @@ void call_end_stream(struct engine *e, const struct moment *at, struct call *c, 
   count_missing(e, c, stream_part_id(s->stream));
   stream_free(s->stream);
   s->stream = NULL;
+  snprintf(s->name, sizeof s->name, "%s", c->summary.call_log_id);
   s->call = NULL;
   c->socket = NULL;
   c->quiet_since_us = at->mono_us;

@@ -49,6 +49,7 @@ struct socket {
   bool closing;  /* refused or replaced: what still comes is ignored */
   uint32_t said; /* kinds of fault that have had their log line, bit by kind */
   struct call *call;
+  char name[sizeof((struct fold_summary *)0)->call_log_id]; /* of the call it had, for the log */
   struct stream *stream;
   bool streamed;          /* has had its first stream */
   int64_t unpublished_us; /* arrival of the first frame since the last tick; 0: none */

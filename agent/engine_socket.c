@@ -23,7 +23,9 @@ void socket_free(struct engine *e, struct socket *s) {
 }
 
 static const char *call_name(const struct socket *s) {
-  return s->call != NULL ? s->call->summary.call_log_id : "";
+  if (s->call == NULL) return s->name;
+  /* Before its first fold a call has no other name than the leg's. */
+  return *s->call->summary.call_log_id != '\0' ? s->call->summary.call_log_id : s->call->facts->leg;
 }
 
 void socket_refuse(struct engine *e, struct socket *s, int code, const char *reason) {

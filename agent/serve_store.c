@@ -271,7 +271,7 @@ static void give_facts(struct serve *s, const struct moment *at, const char *leg
 static void answer_webhook(struct serve *s, struct ticket *t, const struct store_answer *answer,
                            const struct moment *at) {
   if (answer->status == STORE_FAILED) {
-    log_event(LOG_ERROR, t->event.call_control_id, "webhook could not be stored",
+    log_event(LOG_ERROR, engine_call_name(s->engine, t->event.call_control_id), "webhook could not be stored",
               LOG_TEXT("reason", answer->error));
     serve_webhook_reply(s, t->conn, 503, WEBHOOK_UNAVAILABLE, t->arrived_us);
     return;
@@ -285,7 +285,8 @@ static void answer_webhook(struct serve *s, struct ticket *t, const struct store
   engine_event(s->engine, at, &t->event);
   if (t->event.kind == EVENT_UNKNOWN) {
     s->metrics.webhooks[WEBHOOK_UNKNOWN_EVENT]++;
-    log_event(LOG_INFO, leg, "unknown event kept", LOG_TEXT("event", t->event.type));
+    log_event(LOG_INFO, engine_call_name(s->engine, leg), "unknown event kept",
+              LOG_TEXT("event", t->event.type));
   }
   serve_webhook_reply(s, t->conn, 200, WEBHOOK_ACCEPTED, t->arrived_us);
 }

@@ -57,3 +57,19 @@ def test_a_full_disk_is_503_and_ends_nothing(agent):
     stream.end()
     call.hangup()
     assert agent.complete(call.leg)["status"] == "completed"
+
+
+def test_every_line_of_a_call_has_its_id(agent):
+    call = Call(agent)
+    call.initiated()
+    call.tell("call.new.thing")
+    stream = call.stream().start().media(60).stop()
+    stream.send("no frame")
+    stream.sync()
+    stream.close()
+    until("the end of the socket", lambda: agent.logged(msg="media socket gone"))
+    for said in ("unknown event kept", "stream started", "unusable media frame", "media socket gone"):
+        assert agent.logged(msg=said, call=call.id), said
+    other = Call(agent)
+    other.stream().start(encoding="SILK").sync()
+    assert until("the codec", lambda: agent.logged(kind="codec"))[0]["call"] in (other.leg, other.id)
