@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/buffer.h"
 #include "telnyx/timestamp.h"
 
 double document_round(double value, int decimals) {
@@ -74,39 +75,26 @@ void document_put_some(json_t *object, const char *key, json_t *value) {
 
 /* ---- printing ---- */
 
-struct text {
-  char *data;
-  size_t bytes, room;
-  bool indented, failed;
+struct printer {
+  struct buffer text;
+  bool indented;
 };
 
-static void append(struct text *t, const char *data, size_t bytes) {
-  if (t->failed) return;
-  if (bytes >= t->room - t->bytes) {
-    size_t room = (t->room + bytes) * 2;
-    char *grown = realloc(t->data, room);
-    if (!grown) {
-      t->failed = true;
-      return;
-    }
-    t->data = grown;
-    t->room = room;
-  }
-  memcpy(t->data + t->bytes, data, bytes);
-  t->bytes += bytes;
+static void append(struct printer *t, const char *data, size_t bytes) {
+  buffer_put(&t->text, data, bytes);
 }
 
-static void append_text(struct text *t, const char *data) {
-  append(t, data, strlen(data));
+static void append_text(struct printer *t, const char *data) {
+  buffer_put_text(&t->text, data);
 }
 
-static void append_line(struct text *t, int depth) {
+static void append_line(struct printer *t, int depth) {
   if (!t->indented) return;
   append(t, "\n", 1);
   for (int i = 0; i < depth; i++) append(t, "  ", 2);
 }
 
-static void append_string(struct text *t, const char *string, size_t bytes) {
+static void append_string(struct printer *t, const char *string, size_t bytes) {
   static const char letters[] = "btn\0fr"; /* of U+0008 to U+000D */
   append(t, "\"", 1);
   size_t from = 0;
@@ -127,19 +115,15 @@ static void append_string(struct text *t, const char *string, size_t bytes) {
   append(t, "\"", 1);
 }
 
-static void append_real(struct text *t, double value) {
-  char digits[40];
-  for (int precision = 15; precision <= 17; precision++) {
-    snprintf(digits, sizeof digits, "%.*g", precision, value);
-    if (strtod(digits, NULL) == value) break;
-  }
-  if (!strpbrk(digits, ".e")) strcat(digits, ".0");
-  append_text(t, digits);
+static void append_real(struct printer *t, double value) {
+  char digits[DECIMAL_BYTES];
+  append_text(t, decimal_shortest(value, digits));
+  if (!strpbrk(digits, ".e")) append_text(t, ".0");
 }
 
-static void append_value(struct text *t, const json_t *value, int depth);
+static void append_value(struct printer *t, const json_t *value, int depth);
 
-static void append_object(struct text *t, const json_t *object, int depth) {
+static void append_object(struct printer *t, const json_t *object, int depth) {
   json_t *reader = document_reader(object);
   const char *separator = "";
   append(t, "{", 1);
@@ -155,7 +139,7 @@ static void append_object(struct text *t, const json_t *object, int depth) {
   append(t, "}", 1);
 }
 
-static void append_array(struct text *t, const json_t *array, int depth) {
+static void append_array(struct printer *t, const json_t *array, int depth) {
   size_t count = json_array_size(array);
   append(t, "[", 1);
   for (size_t i = 0; i < count; i++) {
@@ -167,7 +151,7 @@ static void append_array(struct text *t, const json_t *array, int depth) {
   append(t, "]", 1);
 }
 
-static void append_value(struct text *t, const json_t *value, int depth) {
+static void append_value(struct printer *t, const json_t *value, int depth) {
   char digits[32];
   switch (json_typeof(value)) {
     case JSON_OBJECT:
@@ -200,14 +184,7 @@ static void append_value(struct text *t, const json_t *value, int depth) {
 
 char *document_text(const json_t *document, bool indented, size_t *bytes) {
   if (!document) return NULL;
-  struct text t = {.data = malloc(4096), .room = 4096, .indented = indented};
-  if (!t.data) return NULL;
+  struct printer t = {.indented = indented};
   append_value(&t, document, 0);
-  append(&t, "", 1);
-  if (t.failed) {
-    free(t.data);
-    return NULL;
-  }
-  if (bytes) *bytes = t.bytes - 1;
-  return t.data;
+  return buffer_take(&t.text, bytes);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/buffer.h"
 #include "telnyx/base64.h"
 #include "telnyx/client_state.h"
 #include "telnyx/hex.h"
@@ -25,8 +26,7 @@ struct slice {
 struct freshen {
   struct freshen_rules rules;
   json_t *ids; /* old to new */
-  char *out;
-  size_t used, capacity;
+  struct buffer out;
 };
 
 struct freshen *freshen_create(const struct freshen_rules *rules) {
@@ -42,7 +42,7 @@ struct freshen *freshen_create(const struct freshen_rules *rules) {
 void freshen_free(struct freshen *f) {
   if (f == NULL) return;
   json_decref(f->ids);
-  free(f->out);
+  free(f->out.data);
   free(f);
 }
 
@@ -50,21 +50,6 @@ int64_t freshen_time_us(const struct freshen_rules *rules, int64_t us) {
   int64_t offset_us = us - rules->epoch_us;
   bool scaled = rules->speed > 0 && offset_us > -SESSION_US && offset_us < SESSION_US;
   return rules->start_us + (scaled ? llround((double)offset_us / rules->speed) : offset_us);
-}
-
-/* ---- output ---- */
-
-static bool put(struct freshen *f, const char *data, size_t bytes) {
-  if (f->capacity - f->used < bytes) {
-    size_t capacity = (f->used + bytes) * 2;
-    char *grown = realloc(f->out, capacity);
-    if (grown == NULL) return false;
-    f->out = grown;
-    f->capacity = capacity;
-  }
-  memcpy(f->out + f->used, data, bytes);
-  f->used += bytes;
-  return true;
 }
 
 /* ---- ids ---- */
@@ -213,10 +198,11 @@ static bool take_value(struct freshen *f, struct pass *p, struct slice token) {
   char *with = NULL;
   enum verdict verdict = new_value(f, p, token, &with);
   if (verdict != CHANGES) return verdict == STAYS;
-  bool fine = put(f, p->kept, (size_t)(token.data - p->kept)) && put(f, with, strlen(with));
+  buffer_put(&f->out, p->kept, (size_t)(token.data - p->kept));
+  buffer_put_text(&f->out, with);
   p->kept = token.data + token.bytes;
   free(with);
-  return fine;
+  return !f->out.failed;
 }
 
 /* The closing quote, or NULL. */
@@ -262,7 +248,8 @@ static void take_structure(struct pass *p) {
 
 const char *freshen_text(struct freshen *f, const char *text, size_t bytes, size_t *out_bytes) {
   struct pass p = {.at = text, .end = text + bytes, .kept = text, .key = {"", 0}};
-  f->used = 0;
+  f->out.bytes = 0;
+  f->out.failed = false;
   while (p.at < p.end) {
     if (*p.at != '"') {
       take_structure(&p);
@@ -272,7 +259,8 @@ const char *freshen_text(struct freshen *f, const char *text, size_t bytes, size
   }
   *out_bytes = bytes;
   if (p.kept == text) return text;
-  if (!put(f, p.kept, (size_t)(p.end - p.kept))) return NULL;
-  *out_bytes = f->used;
-  return f->out;
+  buffer_put(&f->out, p.kept, (size_t)(p.end - p.kept));
+  if (f->out.failed) return NULL;
+  *out_bytes = f->out.bytes;
+  return f->out.data;
 }

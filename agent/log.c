@@ -4,11 +4,11 @@
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/buffer.h"
 #include "telnyx/timestamp.h"
 #include "telnyx/utf8.h"
 
@@ -114,12 +114,8 @@ static void put_text(struct line *l, const char *text) {
 }
 
 static void put_number(struct line *l, double number) {
-  char text[32];
-  for (int digits = 15; digits <= 17; digits++) {
-    snprintf(text, sizeof text, "%.*g", digits, number);
-    if (strtod(text, NULL) == number) break;
-  }
-  put_string(l, text);
+  char text[DECIMAL_BYTES];
+  put_string(l, decimal_shortest(number, text));
 }
 
 static void put_name(struct line *l, const char *name) {

@@ -2,13 +2,13 @@
 
 #include <dirent.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "agent/buffer.h"
 
 const double histogram_bounds[HISTOGRAM_BOUNDS] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
                                                    0.025,  0.05,    0.1,    0.25,  0.5,    1.0,   2.5};
@@ -103,50 +103,22 @@ static const struct row {
      offsetof(struct metrics, store_quarantined), NULL, NULL, 0},
 };
 
-struct text {
-  char *data;
-  size_t used, size;
-};
-
-__attribute__((format(printf, 2, 3))) static void add(struct text *t, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  int need = t->data != NULL ? vsnprintf(t->data + t->used, t->size - t->used, format, args) : -1;
-  va_end(args);
-  if (need < 0) return;
-  if ((size_t)need >= t->size - t->used) {
-    size_t size = t->size * 2 + (size_t)need;
-    char *grown = realloc(t->data, size);
-    if (grown == NULL) {
-      free(t->data);
-      t->data = NULL;
-      return;
-    }
-    t->data = grown;
-    t->size = size;
-    va_start(args, format);
-    vsnprintf(t->data + t->used, t->size - t->used, format, args);
-    va_end(args);
-  }
-  t->used += (size_t)need;
+static void head(struct buffer *t, const char *name, const char *help, const char *type) {
+  buffer_printf(t, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void head(struct text *t, const char *name, const char *help, const char *type) {
-  add(t, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void add_histogram(struct text *t, const char *name, const struct histogram *h) {
+static void add_histogram(struct buffer *t, const char *name, const struct histogram *h) {
   uint64_t total = 0;
   for (int i = 0; i < HISTOGRAM_BOUNDS; i++) {
     total += h->bucket[i];
-    add(t, "%s_bucket{le=\"%g\"} %llu\n", name, histogram_bounds[i], (unsigned long long)total);
+    buffer_printf(t, "%s_bucket{le=\"%g\"} %llu\n", name, histogram_bounds[i], (unsigned long long)total);
   }
   total += h->bucket[HISTOGRAM_BOUNDS];
-  add(t, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.9g\n%s_count %llu\n", name, (unsigned long long)total, name,
-      h->sum_seconds, name, (unsigned long long)total);
+  buffer_printf(t, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.9g\n%s_count %llu\n", name,
+                (unsigned long long)total, name, h->sum_seconds, name, (unsigned long long)total);
 }
 
-static void add_row(struct text *t, const struct row *r, const char *base) {
+static void add_row(struct buffer *t, const struct row *r, const char *base) {
   static const char *const types[] = {[GAUGE] = "gauge",         [COUNTER] = "counter",
                                       [SECONDS_GAUGE] = "gauge", [SECONDS_COUNTER] = "counter",
                                       [FAMILY] = "counter",      [HISTOGRAM] = "histogram"};
@@ -155,15 +127,16 @@ static void add_row(struct text *t, const struct row *r, const char *base) {
   switch (r->shape) {
     case GAUGE:
     case COUNTER:
-      add(t, "%s %llu\n", r->name, (unsigned long long)*counts);
+      buffer_printf(t, "%s %llu\n", r->name, (unsigned long long)*counts);
       break;
     case SECONDS_GAUGE:
     case SECONDS_COUNTER:
-      add(t, "%s %.9g\n", r->name, *(const double *)(const void *)(base + r->offset));
+      buffer_printf(t, "%s %.9g\n", r->name, *(const double *)(const void *)(base + r->offset));
       break;
     case FAMILY:
       for (size_t i = 0; i < r->count; i++) {
-        add(t, "%s{%s=\"%s\"} %llu\n", r->name, r->label, r->names[i], (unsigned long long)counts[i]);
+        buffer_printf(t, "%s{%s=\"%s\"} %llu\n", r->name, r->label, r->names[i],
+                      (unsigned long long)counts[i]);
       }
       break;
     case HISTOGRAM:
@@ -173,22 +146,22 @@ static void add_row(struct text *t, const struct row *r, const char *base) {
 }
 
 /* One family, two sources: the parser's refusals and ours. */
-static void add_parse_errors(struct text *t, const struct metrics *m) {
+static void add_parse_errors(struct buffer *t, const struct metrics *m) {
   static const char name[] = "sidetone_media_parse_errors_total";
   head(t, name, "Media messages that could not be used, by kind.", "counter");
   for (int i = FRAME_FINE + 1; i < FRAME_FAULTS; i++) {
-    add(t, "%s{kind=\"%s\"} %llu\n", name, frame_fault_name((enum frame_fault)i),
-        (unsigned long long)m->frame_faults[i]);
+    buffer_printf(t, "%s{kind=\"%s\"} %llu\n", name, frame_fault_name((enum frame_fault)i),
+                  (unsigned long long)m->frame_faults[i]);
   }
   for (int i = 0; i < MEDIA_FAULTS; i++) {
-    add(t, "%s{kind=\"%s\"} %llu\n", name, media_faults[i], (unsigned long long)m->media_faults[i]);
+    buffer_printf(t, "%s{kind=\"%s\"} %llu\n", name, media_faults[i], (unsigned long long)m->media_faults[i]);
   }
 }
 
-static void add_process_figure(struct text *t, const char *name, const char *type, const char *help,
+static void add_process_figure(struct buffer *t, const char *name, const char *type, const char *help,
                                double value) {
   head(t, name, help, type);
-  add(t, "%s %.15g\n", name, value);
+  buffer_printf(t, "%s %.15g\n", name, value);
 }
 
 static size_t open_files(void) {
@@ -222,7 +195,7 @@ static double start_time_s(void) {
 }
 
 /* Under the names that Prometheus' own clients use. */
-static void add_process(struct text *t) {
+static void add_process(struct buffer *t) {
   struct timespec cpu;
   struct rlimit files = {0};
   unsigned long long pages = 0, resident = 0;
@@ -246,16 +219,14 @@ static void add_process(struct text *t) {
 }
 
 char *metrics_text(const struct metrics *m, size_t *bytes) {
-  struct text t = {.size = 8192};
-  t.data = malloc(t.size);
+  struct buffer t = {0};
   head(&t, "sidetone_build_info", "The version that runs.", "gauge");
-  add(&t, "sidetone_build_info{version=\"%s\"} 1\n", SIDETONE_VERSION);
+  buffer_printf(&t, "sidetone_build_info{version=\"%s\"} 1\n", SIDETONE_VERSION);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) add_row(&t, &rows[i], (const char *)m);
   add_parse_errors(&t, m);
   head(&t, "sidetone_store_fsync_seconds", "Time of the store's commits.", "summary");
-  add(&t, "sidetone_store_fsync_seconds_sum %.9g\nsidetone_store_fsync_seconds_count %llu\n",
-      m->store_fsync_seconds_sum, (unsigned long long)m->store_fsync_count);
+  buffer_printf(&t, "sidetone_store_fsync_seconds_sum %.9g\nsidetone_store_fsync_seconds_count %llu\n",
+                m->store_fsync_seconds_sum, (unsigned long long)m->store_fsync_count);
   add_process(&t);
-  if (bytes != NULL) *bytes = t.used;
-  return t.data;
+  return buffer_take(&t, bytes);
 }
