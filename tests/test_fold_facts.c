@@ -119,7 +119,7 @@ static void a_deep_payload_is_cut_to_its_fields(void **state) {
   /* 61 levels; hangup_cause is a field that would be kept if it were not that deep itself. */
   static const char *const keys[] = {"junk", "junk", "hangup_cause"};
   for (int i = 0; i < 3; i++) {
-    char *payload = deep_payload(keys[i], FACTS_PAYLOAD_MAX_LEVELS + (i > 0)), id[8];
+    char *payload = deep_payload(keys[i], FACTS_PAYLOAD_MAX_LEVELS + (i > 0)), id[16];
     snprintf(id, sizeof id, "%d", i);
     add_event(facts, id, "call.hangup", i, payload);
     free(payload);
