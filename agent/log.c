@@ -5,10 +5,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/buffer.h"
+#include "agent/clock.h"
 #include "telnyx/timestamp.h"
 #include "telnyx/utf8.h"
 
@@ -189,14 +189,11 @@ size_t log_format_line(char out[LOG_LINE_MAX], bool json, int64_t wall_ms, enum 
 
 void log_fields(enum log_level level, const char *call, const char *what, const struct log_field *fields) {
   char line[LOG_LINE_MAX];
-  struct timespec now;
   if (!log_enabled(level)) return;
   if (atomic_load(&current_format) == LOG_FORMAT_AUTO)
     log_configure((enum log_level)atomic_load(&current_level), LOG_FORMAT_AUTO, atomic_load(&show_numbers));
-  clock_gettime(CLOCK_REALTIME, &now);
-  size_t bytes =
-      log_format_line(line, atomic_load(&current_format) == LOG_FORMAT_JSON,
-                      (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, level, call, what, fields);
+  bool json = atomic_load(&current_format) == LOG_FORMAT_JSON;
+  size_t bytes = log_format_line(line, json, clock_wall_us() / 1000, level, call, what, fields);
   /* A log that cannot be written is lost: there is nobody to tell. */
   while (write(STDERR_FILENO, line, bytes) < 0 && errno == EINTR) continue;
 }

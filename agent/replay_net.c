@@ -7,10 +7,10 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
+#include "agent/clock.h"
 #include "agent/freshen.h"
 #include "agent/net_http.h"
 #include "agent/net_progress.h"
@@ -51,16 +51,6 @@ struct player {
 };
 
 /* ---- time ---- */
-
-static int64_t mono_us(void) {
-  return (int64_t)(uv_hrtime() / 1000);
-}
-
-static int64_t wall_us(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 static void wake_at(struct player *p, int64_t us) {
   const struct itimerspec at = {.it_value = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000}};
@@ -126,7 +116,7 @@ static void watch_sockets(struct player *p) {
 
 static bool all_settled(struct player *p) {
   if (net_http_pending(p->http) > 0) return false;
-  bool settled = true, waited = p->waiting_us != 0 && mono_us() - p->waiting_us > SYNC_US;
+  bool settled = true, waited = p->waiting_us != 0 && clock_mono_us() - p->waiting_us > SYNC_US;
   net_ws_sync(p->ws);
   for (struct net_ws_socket *s = net_ws_sockets(p->ws); s != NULL; s = s->next) {
     bool open = s->state == NET_WS_OPEN && s->close_wanted == 0 && s->queued == 0 && (s->synced || waited);
@@ -144,7 +134,7 @@ static struct net_ws_socket *find_socket(const struct player *p, const char *nam
 static bool ready(struct player *p) {
   bool frame = p->event.kind == FIXTURE_WS_TEXT;
   if (p->net->speed <= 0 && !(frame && p->in_frames) && !all_settled(p)) {
-    if (p->waiting_us == 0) p->waiting_us = mono_us();
+    if (p->waiting_us == 0) p->waiting_us = clock_mono_us();
     return false;
   }
   p->waiting_us = 0;
@@ -257,7 +247,7 @@ static void no_memory(struct player *p) {
 static void play_on(struct player *p) {
   for (int i = 0; i < EVENTS_A_TURN && !p->over && take_event(p); i++) {
     int64_t due = due_us(p);
-    if (due > mono_us() + EARLY_US) {
+    if (due > clock_mono_us() + EARLY_US) {
       wake_at(p, due);
       return;
     }
@@ -286,7 +276,7 @@ static void on_timer(uv_poll_t *timer, int status, int events) {
 /* Bar, and an end to waiting for a server that does nothing any more. */
 static void on_pulse(uv_timer_t *pulse) {
   struct player *p = pulse->data;
-  int64_t now = mono_us();
+  int64_t now = clock_mono_us();
   watch_sockets(p);
   bool due = p->all_read || (p->event_waits && due_us(p) <= now);
   if (p->moves != p->moves_seen || !due) p->moved_us = now;
@@ -309,7 +299,8 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 static int begin(struct player *p, char *why, size_t why_bytes) {
-  const struct freshen_rules rules = {fixture_epoch_us(p->fixture), wall_us(), p->net->speed, p->net->fresh};
+  const struct freshen_rules rules = {fixture_epoch_us(p->fixture), clock_wall_us(), p->net->speed,
+                                      p->net->fresh};
   const struct net_http_options http = {&p->loop, &p->target, p->net->seed, on_answer, p};
   snprintf(why, why_bytes, "no memory");
   p->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -327,7 +318,7 @@ static int begin(struct player *p, char *why, size_t why_bytes) {
   p->ws = net_ws_create(&p->loop, &p->target, on_moved, p, why, why_bytes);
   if (p->ws == NULL) return -1;
   fixture_rewind(p->fixture);
-  p->start_us = p->moved_us = mono_us();
+  p->start_us = p->moved_us = clock_mono_us();
   p->progress.end_us = fixture_end_us(p->fixture);
   uv_poll_start(&p->timer, UV_READABLE, on_timer);
   uv_timer_start(&p->pulse, on_pulse, PULSE_MS, PULSE_MS);

@@ -6,19 +6,15 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "agent/clock.h"
 #include "agent/log.h"
 #include "telnyx/hex.h"
 
 enum { TICK_MS = 1000, STOP_WITHIN_MS = 4000 };
 
 struct moment serve_now(void) {
-  struct timespec mono, wall;
-  clock_gettime(CLOCK_MONOTONIC, &mono);
-  clock_gettime(CLOCK_REALTIME, &wall);
-  return (struct moment){.mono_us = mono.tv_sec * 1000000LL + mono.tv_nsec / 1000,
-                         .wall_us = wall.tv_sec * 1000000LL + wall.tv_nsec / 1000};
+  return (struct moment){.mono_us = clock_mono_us(), .wall_us = clock_wall_us()};
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -175,7 +171,7 @@ static int make_engine(struct serve *s) {
                .plc = s->config.quality_plc,
                .asr_stream = s->config.quality_consumer_asr_stream},
       .agent_id = s->agent_id,
-      .first_part = (uint64_t)(serve_now().wall_us / 1000), /* later than any part of a former run */
+      .first_part = (uint64_t)(clock_wall_us() / 1000), /* later than any part of a former run */
       .stream_token = s->config.telnyx_stream_token,
       .verbose = true,
   };

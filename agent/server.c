@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
+#include "agent/clock.h"
 #include "agent/server_internal.h"
 
 enum {
@@ -20,29 +20,17 @@ enum {
 
 /* ---- time ---- */
 
-static int64_t mono_us(void) {
-  return (int64_t)(uv_hrtime() / 1000);
-}
-
-int64_t server_now_ms(const struct server *s) {
-  (void)s;
-  return mono_us() / 1000;
-}
-
 /* The lag timer speaks of the turns before this one; a timer that is overdue right now, of this one. */
 struct moment server_moment(struct server *s) {
-  struct timespec wall;
-  struct moment at = {.mono_us = mono_us(), .read_ordinal = ++s->read_ordinal};
-
-  clock_gettime(CLOCK_REALTIME, &wall);
-  at.wall_us = (int64_t)wall.tv_sec * 1000000 + wall.tv_nsec / 1000;
+  struct moment at = {
+      .mono_us = clock_mono_us(), .wall_us = clock_wall_us(), .read_ordinal = ++s->read_ordinal};
   at.self_delayed = s->lag_us > LAG_MARK_US || at.mono_us - s->lag_due_us > LAG_MARK_US;
   return at;
 }
 
 static void on_lag_timer(uv_timer_t *timer) {
   struct server *s = timer->data;
-  int64_t now = mono_us();
+  int64_t now = clock_mono_us();
   s->lag_us = now > s->lag_due_us ? now - s->lag_due_us : 0;
   s->lag_due_us = now + LAG_PERIOD_MS * 1000;
 }
@@ -214,7 +202,7 @@ int server_create(struct server **out, uv_loop_t *loop, const struct server_limi
   uv_timer_init(loop, &s->lag_timer);
   s->lag_timer.data = s;
   s->open_handles = 1;
-  s->lag_due_us = mono_us() + LAG_PERIOD_MS * 1000;
+  s->lag_due_us = clock_mono_us() + LAG_PERIOD_MS * 1000;
   uv_timer_start(&s->lag_timer, on_lag_timer, LAG_PERIOD_MS, LAG_PERIOD_MS);
   uv_unref((uv_handle_t *)&s->lag_timer);
   *out = s;

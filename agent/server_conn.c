@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "agent/clock.h"
 #include "agent/server_internal.h"
 
 enum { OUT_FIRST_BYTES = 512, OUT_KEEP_BYTES = 64 * 1024, WRITE_BYTES = 32 * 1024 };
@@ -91,7 +92,7 @@ static int64_t deadline_ms(const struct conn *c) {
 void conn_arm(struct conn *c) {
   int64_t due = deadline_ms(c);
   if (c->close_seen || due == 0 || (c->timer_due_ms && c->timer_due_ms <= due)) return;
-  int64_t left = due - server_now_ms(c->server);
+  int64_t left = due - clock_mono_us() / 1000;
 
   c->timer_due_ms = due;
   uv_timer_start(&c->timer, on_timer, left > 0 ? (uint64_t)left : 0, 0);
@@ -99,13 +100,13 @@ void conn_arm(struct conn *c) {
 
 void conn_set_state(struct conn *c, enum conn_state state) {
   c->state = state;
-  c->since_ms = server_now_ms(c->server);
+  c->since_ms = clock_mono_us() / 1000;
   conn_arm(c);
 }
 
 static void on_timer(uv_timer_t *timer) {
   struct conn *c = timer->data;
-  int64_t now = server_now_ms(c->server), due = deadline_ms(c);
+  int64_t now = clock_mono_us() / 1000, due = deadline_ms(c);
 
   c->timer_due_ms = 0;
   if (due == 0) return;

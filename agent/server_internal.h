@@ -66,7 +66,7 @@ struct conn {
   bool heard;      /* the first byte behind a TLS handshake is in */
   bool close_seen; /* libwebsockets has closed it, and will say when it is gone */
   uv_timer_t timer;
-  int64_t timer_due_ms; /* of uv_now(); 0: not running */
+  int64_t timer_due_ms; /* monotonic; 0: not running */
   int64_t since_ms;     /* when the state, or the request in it, began: the deadline's start */
   /* HTTP. */
   struct http1 *http;
@@ -95,7 +95,6 @@ extern const lws_retry_bo_t server_no_hangup;
 extern char server_lws_words[256]; /* its newest error line; "" before it is asked for something */
 void server_handle_closed(uv_handle_t *handle); /* handle->data: the server */
 struct moment server_moment(struct server *s);
-int64_t server_now_ms(const struct server *s);
 void server_forget(struct conn *c); /* frees the slot */
 
 /* ---- server_listen.c ---- */

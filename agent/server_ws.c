@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/clock.h"
 #include "agent/server_internal.h"
 
 bool ws_wanted(struct conn *c) {
@@ -42,7 +43,7 @@ static void switch_protocols(struct conn *c, const char *accept) {
   http1_free(c->http);
   c->http = NULL;
   rfc6455_init(&c->ws, RFC6455_SERVER, c->listener->message_max_bytes);
-  c->last_rx_ms = c->last_ping_ms = server_now_ms(c->server);
+  c->last_rx_ms = c->last_ping_ms = clock_mono_us() / 1000;
   conn_set_state(c, CONN_WEBSOCKET);
   if (conn_put(c, text, (size_t)bytes)) conn_flush(c);
   if (c->close_code) ws_close(c, c->close_code, c->close_reason);
