@@ -7,6 +7,7 @@
 
 #include "agent/engine_internal.h"
 #include "agent/log.h"
+#include "agent/rfc6455.h"
 #include "telnyx/hex.h"
 
 struct engine *engine_create(const struct engine_options *options, const struct engine_effects *effects,
@@ -129,7 +130,7 @@ static void give_up(struct engine *e, const struct moment *at, struct call *c) {
 
 static void tick_socket(struct engine *e, const struct moment *at, struct socket *s) {
   if (s->proof != PROOF_DONE && at->mono_us - s->opened.mono_us >= PROOF_WITHIN_US && !s->closing) {
-    socket_refuse(e, s, 1008,
+    socket_refuse(e, s, RFC6455_POLICY,
                   s->proof == PROOF_OWED ? "no token in the connected frame" : "no start for the key");
   }
   if (s->stream == NULL) return;
@@ -145,7 +146,7 @@ static void tick_call(struct engine *e, const struct moment *at, struct call *c)
     if (c->hangup_us != 0 && at->mono_us - c->hangup_us >= AFTER_HANGUP_US) {
       struct socket *s = c->socket;
       call_end_stream(e, at, c, PART_CLOSED);
-      socket_refuse(e, s, 1000, "the leg has ended");
+      socket_refuse(e, s, RFC6455_NORMAL, "the leg has ended");
     } else if ((stream_changed(c->socket->stream) || c->ahead) &&
                at->mono_us - c->part_stored_us >= PART_EVERY_US) {
       call_store_part(e, at, c);
@@ -176,7 +177,7 @@ void engine_shutdown(struct engine *e, const struct moment *at) {
     if (c->socket != NULL) {
       struct socket *s = c->socket;
       call_end_stream(e, at, c, PART_CUT);
-      socket_refuse(e, s, 1001, "going away");
+      socket_refuse(e, s, RFC6455_GOING_AWAY, "going away");
     }
     call_settle(e, at, c);
   }

@@ -31,7 +31,7 @@ static const char *call_name(const struct socket *s) {
 void socket_refuse(struct engine *e, struct socket *s, int code, const char *reason) {
   s->closing = true;
   if (e->options.verbose) {
-    log_event(code == 1008 ? LOG_WARN : LOG_INFO, call_name(s), "media socket closed by us",
+    log_event(code == RFC6455_POLICY ? LOG_WARN : LOG_INFO, call_name(s), "media socket closed by us",
               LOG_INT("code", code), LOG_TEXT("reason", reason));
   }
   if (e->effects.close_socket != NULL) e->effects.close_socket(e->effects.arg, s->id, code, reason);
@@ -70,7 +70,8 @@ void engine_socket_opened(struct engine *e, conn_id id, const struct moment *at,
                           const char *key) {
   struct socket *s = calloc(1, sizeof *s);
   if (s == NULL) {
-    if (e->effects.close_socket != NULL) e->effects.close_socket(e->effects.arg, id, 1011, "no memory");
+    if (e->effects.close_socket != NULL)
+      e->effects.close_socket(e->effects.arg, id, RFC6455_INTERNAL, "no memory");
     return;
   }
   s->id = id;
@@ -78,7 +79,7 @@ void engine_socket_opened(struct engine *e, conn_id id, const struct moment *at,
   s->opened = *at;
   if (key != NULL) s->key = strdup(key);
   HASH_ADD(hh, e->sockets, id, sizeof s->id, s);
-  if (key != NULL && s->key == NULL) socket_refuse(e, s, 1011, "no memory");
+  if (key != NULL && s->key == NULL) socket_refuse(e, s, RFC6455_INTERNAL, "no memory");
 }
 
 /* The stream is made at the first message of a socket that owes nothing: half a megabyte is not for
@@ -113,7 +114,7 @@ static void on_connected(struct engine *e, struct socket *s, const struct frame 
   const char *token = e->options.stream_token;
   if (token == NULL || token[0] == '\0' || f->token == NULL) return;
   if (!stream_token_equal(token, f->token)) {
-    socket_refuse(e, s, 1008, "wrong token in the connected frame");
+    socket_refuse(e, s, RFC6455_POLICY, "wrong token in the connected frame");
   } else if (s->proof == PROOF_OWED) {
     s->proof = PROOF_DONE;
   }
@@ -124,7 +125,7 @@ static void take_leg(struct engine *e, struct socket *s, const struct moment *at
   if (c->socket != NULL) {
     struct socket *older = c->socket;
     call_end_stream(e, at, c, PART_CLOSED);
-    socket_refuse(e, older, 1000, "a newer socket of the leg took over");
+    socket_refuse(e, older, RFC6455_NORMAL, "a newer socket of the leg took over");
   }
   c->socket = s;
   c->had_socket = true;
@@ -140,23 +141,23 @@ static bool may_take(struct engine *e, struct socket *s, const struct moment *at
   }
   if (s->proof == PROOF_DERIVED) {
     if (!stream_key_matches(e->options.stream_token, s->key, leg, at->wall_us / 1000000)) {
-      socket_refuse(e, s, 1008, "the key is for another leg, or has expired");
+      socket_refuse(e, s, RFC6455_POLICY, "the key is for another leg, or has expired");
       return false;
     }
     s->only_leg = strdup(leg);
     if (s->only_leg == NULL) {
-      socket_refuse(e, s, 1011, "no memory");
+      socket_refuse(e, s, RFC6455_INTERNAL, "no memory");
       return false;
     }
     s->proof = PROOF_DONE;
   }
   if (s->only_leg != NULL && strcmp(s->only_leg, leg) != 0) { /* a `stop` in between changes nothing */
-    socket_refuse(e, s, 1008, "the key is for another leg");
+    socket_refuse(e, s, RFC6455_POLICY, "the key is for another leg");
     return false;
   }
   if (s->call != NULL && strcmp(s->call->facts->leg, leg) != 0) {
     media_fault(e, s, FAULT_OTHER_LEG);
-    socket_refuse(e, s, 1008, "start for another leg");
+    socket_refuse(e, s, RFC6455_POLICY, "start for another leg");
     return false;
   }
   return true;
@@ -166,7 +167,7 @@ static bool may_take(struct engine *e, struct socket *s, const struct moment *at
 static bool too_many_parts(struct engine *e, struct socket *s, const struct call *c) {
   if (s->call != NULL || c->facts->part_count < LEG_PARTS_MAX) return false;
   media_fault(e, s, FAULT_TOO_MANY_STREAMS);
-  socket_refuse(e, s, 1008, "too many streams of this leg");
+  socket_refuse(e, s, RFC6455_POLICY, "too many streams of this leg");
   return true;
 }
 
@@ -175,7 +176,7 @@ static void on_start(struct engine *e, struct socket *s, const struct moment *at
   if (s->stream == NULL) s->stream = new_stream(e, at); /* streamed again on the same socket */
   struct call *c = call_get(e, at, f->call_control_id, true);
   if (c == NULL || s->stream == NULL) {
-    socket_refuse(e, s, 1011, "no memory");
+    socket_refuse(e, s, RFC6455_INTERNAL, "no memory");
     return;
   }
   if (too_many_parts(e, s, c)) return;
@@ -244,7 +245,7 @@ void engine_socket_message(struct engine *e, conn_id id, const struct moment *at
     return;
   }
   if (!have_stream(e, s)) {
-    socket_refuse(e, s, 1011, "no memory");
+    socket_refuse(e, s, RFC6455_INTERNAL, "no memory");
     return;
   }
   struct media_frame media;

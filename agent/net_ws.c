@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/rfc6455.h"
+
 enum {
   QUEUE_BYTES_MAX = 1 << 20,
   QUEUE_FRAMES_MAX = 2048,
@@ -75,19 +77,19 @@ static void took_frame(struct net_ws_socket *s) {
   free(m);
 }
 
-/* A close frame of libwebsockets always carries a code, so ours is made here (RFC 6455 5.2, 5.5.1): FIN and
- * close, masked with zeros, which hides nothing but has nothing to hide. The wait for the answer is ours too. */
+/* A close frame of libwebsockets always carries a code, so ours is made here, masked with zeros, which hides
+ * nothing but has nothing to hide. The wait for the answer is ours too. */
 static int write_close(struct net_ws_socket *s) {
+  static const uint8_t mask[4];
   struct net_ws_inside *in = s->inside;
-  unsigned char frame[LWS_PRE + 8] = {0}, *at = frame + LWS_PRE;
-  size_t payload_bytes = s->close_wanted == 1005 ? 0 : 2;
+  unsigned char frame[LWS_PRE + RFC6455_HEADER_MAX_BYTES + RFC6455_CONTROL_MAX_BYTES], *at = frame + LWS_PRE;
+  char payload[RFC6455_CONTROL_MAX_BYTES];
   s->state = NET_WS_CLOSING;
-  if (s->close_wanted == 1006) return -1; /* libwebsockets shuts the connection without a word */
-  at[0] = 0x88;
-  at[1] = (unsigned char)(0x80 | payload_bytes);
-  at[6] = (unsigned char)(s->close_wanted >> 8);
-  at[7] = (unsigned char)s->close_wanted;
-  if (lws_write(in->wsi, at, 6 + payload_bytes, LWS_WRITE_RAW) < 0) return -1;
+  if (s->close_wanted == RFC6455_ABNORMAL) return -1; /* libwebsockets shuts the connection without a word */
+  size_t payload_bytes = rfc6455_close_payload(payload, s->close_wanted, NULL);
+  size_t header_bytes = rfc6455_header(at, RFC6455_OP_CLOSE, payload_bytes, mask);
+  memcpy(at + header_bytes, payload, payload_bytes);
+  if (lws_write(in->wsi, at, header_bytes + payload_bytes, LWS_WRITE_RAW) < 0) return -1;
   lws_set_timeout(in->wsi, PENDING_TIMEOUT_USER_OK, CLOSE_S);
   return 0;
 }
@@ -155,7 +157,7 @@ static int on_open(struct net_ws_socket *s) {
 
 /* When our own close frame has gone out before, this is its answer. */
 static int on_peer_close(struct net_ws_socket *s, const unsigned char *data, size_t bytes) {
-  s->close_got = bytes >= 2 ? data[0] << 8 | data[1] : 1005;
+  s->close_got = bytes >= 2 ? data[0] << 8 | data[1] : RFC6455_NO_CODE;
   return s->state == NET_WS_CLOSING ? -1 : 0;
 }
 
@@ -180,7 +182,7 @@ static void on_closed(struct net_ws_socket *s) {
     ended(s, "");
     return;
   }
-  snprintf(why, sizeof why, "the server closed it (%d)", s->close_got != 0 ? s->close_got : 1006);
+  snprintf(why, sizeof why, "the server closed it (%d)", s->close_got != 0 ? s->close_got : RFC6455_ABNORMAL);
   ended(s, why);
 }
 

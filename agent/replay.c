@@ -6,6 +6,7 @@
 
 #include "agent/engine.h"
 #include "agent/log.h"
+#include "agent/rfc6455.h"
 #include "telnyx/event.h"
 
 enum { TICK_US = 1000000, SOCKETS_MAX = 256 };
@@ -103,7 +104,7 @@ static void play(struct player *p, struct fixture *fixture) {
     }
   }
   for (size_t i = 0; i < p->sockets; i++) {
-    if (p->socket[i] != NULL) play_close(p, i + 1, t_us, 1005);
+    if (p->socket[i] != NULL) play_close(p, i + 1, t_us, RFC6455_NO_CODE);
   }
   int64_t end_us = t_us + RUN_ON_US;
   while (p->tick_us <= end_us && !engine_all_ended(p->engine)) run_clock(p, p->tick_us);

@@ -17,6 +17,7 @@
 #include "agent/net_target.h"
 #include "agent/net_ws.h"
 #include "agent/replay.h"
+#include "agent/rfc6455.h"
 #include "telnyx/event.h"
 
 enum { PULSE_MS = 100, EVENTS_A_TURN = 512 };
@@ -207,7 +208,7 @@ static void report_losses(struct player *p) {
     if (lost == 0) continue;
     net_progress_say(&p->progress, "%s: %llu frames could not be sent", s->url, (unsigned long long)lost);
     /* A normal close is the server's right: a newer socket took over, or the leg has ended. */
-    if (s->close_got != 1000) fail(p);
+    if (s->close_got != RFC6455_NORMAL) fail(p);
   }
   if (net_http_pending(p->http) == 0) return;
   net_progress_say(&p->progress, "%zu webhooks have no answer yet", net_http_pending(p->http));
@@ -217,7 +218,8 @@ static void report_losses(struct player *p) {
 
 /* Sockets that the fixture leaves open are closed as replay without --to closes them. */
 static void close_all(struct player *p) {
-  for (struct net_ws_socket *s = net_ws_sockets(p->ws); s != NULL; s = s->next) net_ws_close(s, 1005);
+  for (struct net_ws_socket *s = net_ws_sockets(p->ws); s != NULL; s = s->next)
+    net_ws_close(s, RFC6455_NO_CODE);
 }
 
 static bool all_closed(const struct player *p) {
