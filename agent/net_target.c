@@ -1,6 +1,5 @@
 #include "agent/net_target.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <netdb.h>
@@ -8,17 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-static bool is_loopback(const char *host) {
-  struct in_addr v4;
-  struct in6_addr v6;
-  if (strcasecmp(host, "localhost") == 0) return true;
-  if (inet_pton(AF_INET, host, &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
-  return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-}
+#include "config/options.h"
 
 /* False: absent, or longer than there is room. */
 static bool part(CURLU *url, CURLUPart what, unsigned flags, char *out, size_t out_bytes) {
@@ -46,7 +38,7 @@ static bool take_apart(CURLU *url, struct net_target *t) {
   snprintf(t->authority, sizeof t->authority, usual ? "%s" : "%s:%s", host, port);
   bool v6 = host[0] == '[';
   snprintf(t->host, sizeof t->host, "%.*s", (int)(strlen(host) - (v6 ? 2 : 0)), host + (v6 ? 1 : 0));
-  t->verify = t->tls && !is_loopback(t->host);
+  t->verify = t->tls && !form_host_is_loopback(t->host);
   return true;
 }
 

@@ -53,16 +53,19 @@ bool is_address(const char *value) {
   return *host != '-' && *host != '.';
 }
 
-bool form_address_is_loopback(const char *value) {
-  char host[HOST_MAX + 1];
-  bool bracketed;
+bool form_host_is_loopback(const char *host) {
   struct in6_addr v6;
   struct in_addr v4;
-  if (!split_address(value, host, &bracketed)) return false;
   if (strcasecmp(host, "localhost") == 0) return true;
   if (inet_pton(AF_INET, host, &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
   if (inet_pton(AF_INET6, host, &v6) != 1) return false;
   return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+}
+
+bool form_address_is_loopback(const char *value) {
+  char host[HOST_MAX + 1];
+  bool bracketed;
+  return split_address(value, host, &bracketed) && form_host_is_loopback(host);
 }
 
 /* 32 bytes are 43 characters and one `=`; the last of the 43 carries 4 bits, so its low two are 0. */

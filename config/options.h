@@ -65,7 +65,9 @@ bool is_agent_id(const char *value);
 bool is_address(const char *value); /* HOST:PORT or [v6]:PORT, port 0 to 65535 */
 bool is_public_key_list(const char *value);
 bool is_token(const char *value);
-/* Of a value that is_address(): can only this machine reach it? */
+/* Can only this machine reach it? A host as a name or an address, IPv6 without brackets; of a value that
+ * is_address(). */
+bool form_host_is_loopback(const char *host);
 bool form_address_is_loopback(const char *value);
 
 #endif
