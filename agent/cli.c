@@ -1,5 +1,6 @@
 #include "agent/cli.h"
 
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -41,6 +42,18 @@ bool cli_option(struct cli *cli, int option, const char *value) {
   if (option != 'o' || cli->source.override_count == OVERRIDES_MAX) return false;
   cli->override[cli->source.override_count++] = value;
   return true;
+}
+
+int cli_parse(struct cli *cli, const char *command, int most_words, int argc, char **argv) {
+  static const char allowed[] = "-c FILE and -o section.key=value are allowed";
+  int option;
+  cli_begin(cli, command);
+  while ((option = getopt(argc, argv, "c:o:")) != -1) {
+    if (!cli_option(cli, option, optarg)) return cli_usage(command, "%s", allowed);
+  }
+  if (argc - optind > most_words)
+    return cli_usage(command, "%s: one word too many; %s", argv[optind + most_words], allowed);
+  return EXIT_DONE;
 }
 
 static void warn(void *arg, const char *text) {

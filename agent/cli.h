@@ -23,6 +23,9 @@ int cli_failed(const char *command, const char *format, ...) __attribute__((form
 /* Takes -c FILE and -o section.key=value. */
 void cli_begin(struct cli *cli, const char *command);
 bool cli_option(struct cli *cli, int option, const char *value);
+/* All of a command line that has nothing but those, and `most_words` words behind them (from optind on).
+ * EXIT_DONE, or EXIT_USAGE with the message said. */
+int cli_parse(struct cli *cli, const char *command, int most_words, int argc, char **argv);
 /* Loads the configuration and sets up the log; EXIT_DONE or EXIT_USAGE with the message said. */
 int cli_config(struct cli *cli, struct config *config);
 

@@ -11,16 +11,6 @@
 #include "telnyx/json.h"
 #include "telnyx/timestamp.h"
 
-static int parse(struct cli *cli, const char *command, int argc, char **argv) {
-  int option;
-  cli_begin(cli, command);
-  while ((option = getopt(argc, argv, "c:o:")) != -1) {
-    if (!cli_option(cli, option, optarg))
-      return cli_usage(command, "-c FILE and -o section.key=value are allowed");
-  }
-  return EXIT_DONE;
-}
-
 /* Numbers come from outside: a row stays a row whatever is in them. */
 static void print_cell(const char *text) {
   for (; *text != '\0'; text++) putchar((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text);
@@ -54,8 +44,7 @@ static int show(struct store_reader *reader, const char *id) {
 int command_calls(int argc, char **argv) {
   struct cli cli;
   struct config config;
-  if (parse(&cli, "calls", argc, argv) != EXIT_DONE) return EXIT_USAGE;
-  if (argc - optind > 1) return cli_usage("calls", "one CALLLOGID at most is allowed");
+  if (cli_parse(&cli, "calls", 1, argc, argv) != EXIT_DONE) return EXIT_USAGE;
   int status = cli_config(&cli, &config);
   if (status != EXIT_DONE) return status;
   char why[512];
@@ -89,9 +78,7 @@ int command_check(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "--connect") == 0) {
     return cli_usage("check", "--connect: this version has no servers to connect to yet");
   }
-  if (parse(&cli, "check", argc, argv) != EXIT_DONE) return EXIT_USAGE;
-  if (optind < argc)
-    return cli_usage("check", "%s: -c FILE and -o section.key=value are allowed", argv[optind]);
+  if (cli_parse(&cli, "check", 0, argc, argv) != EXIT_DONE) return EXIT_USAGE;
   int status = cli_config(&cli, &config);
   if (status != EXIT_DONE) return status;
   puts("the configuration is good");

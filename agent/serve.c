@@ -2,7 +2,6 @@
 #include "agent/serve.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
@@ -275,14 +274,7 @@ static int run(struct serve *s) {
 
 int command_serve(int argc, char **argv) {
   struct cli cli;
-  int option;
-  cli_begin(&cli, "serve");
-  while ((option = getopt(argc, argv, "c:o:")) != -1) {
-    if (!cli_option(&cli, option, optarg))
-      return cli_usage("serve", "-c FILE and -o section.key=value are allowed");
-  }
-  if (optind < argc)
-    return cli_usage("serve", "%s: -c FILE and -o section.key=value are allowed", argv[optind]);
+  if (cli_parse(&cli, "serve", 0, argc, argv) != EXIT_DONE) return EXIT_USAGE;
   struct serve *s = calloc(1, sizeof *s);
   if (s == NULL) return cli_failed("serve", "no memory");
   s->cli = &cli;
