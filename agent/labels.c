@@ -12,7 +12,7 @@ struct row {
 
 struct rows {
   struct row *row;
-  size_t count;
+  size_t count, room;
 };
 
 /* Over both tracks: the rules wait for the slower one, and only so long. */
@@ -34,17 +34,31 @@ static int parse(const char *line, int64_t duration_ms, struct row *out) {
 }
 
 static bool add(struct rows *rows, const struct row *row) {
-  struct row *grown = realloc(rows->row, (rows->count + 1) * sizeof *grown);
-  if (grown == NULL) return false;
-  rows->row = grown;
+  if (rows->count == rows->room) {
+    size_t room = rows->room * 2 + 64;
+    struct row *grown = realloc(rows->row, room * sizeof *grown);
+    if (grown == NULL) return false;
+    rows->row = grown;
+    rows->room = room;
+  }
   rows->row[rows->count++] = *row;
   return true;
+}
+
+/* A line, or as much of it as there is room for. A NUL would hide what follows it: it becomes a byte that no
+ * row has. */
+static bool read_line(FILE *f, char *line, size_t room) {
+  size_t bytes = 0;
+  int c = 0;
+  while (bytes + 1 < room && c != '\n' && (c = getc(f)) != EOF) line[bytes++] = c == '\0' ? '?' : (char)c;
+  line[bytes] = '\0';
+  return bytes > 0;
 }
 
 static bool read_rows(FILE *f, const char *file, int64_t duration_ms, struct rows *rows, char *why,
                       size_t why_bytes) {
   char line[256];
-  for (size_t number = 1; fgets(line, sizeof line, f) != NULL; number++) {
+  for (size_t number = 1; read_line(f, line, sizeof line); number++) {
     struct row row;
     line[strcspn(line, "\r\n")] = '\0';
     if (line[0] == '\0' || (number == 1 && strncmp(line, "track,", 6) == 0)) continue;
@@ -60,7 +74,8 @@ static bool read_rows(FILE *f, const char *file, int64_t duration_ms, struct row
       return false;
     }
   }
-  return true;
+  if (ferror(f)) snprintf(why, why_bytes, "%s: %s", file, strerror(errno));
+  return !ferror(f);
 }
 
 bool labels_feed(const char *file, int64_t duration_ms, struct speech *speech, char *why, size_t why_bytes) {

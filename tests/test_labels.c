@@ -1,6 +1,7 @@
 /* agent/labels.c: rows of labelled segments to the rules, and what is no such row. */
 #include "agent/labels.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -89,6 +90,18 @@ static void what_is_no_row_is_refused_with_its_line(void **state) {
   expect_refused("inbound,0,1001,speech\n", 1000, "1");
 }
 
+static void what_is_no_text_is_refused(void **state) {
+  (void)state;
+  static const char zeros[] = "inbound,0,5,speech\n\0\0\0\n";
+  char why[512] = "";
+  struct speech *s = new_speech();
+  assert_false(labels_feed(scratch_bytes("zeros", zeros, sizeof zeros - 1), 1000, s, why, sizeof why));
+  assert_non_null(strstr(why, "zeros:2: "));
+  assert_false(labels_feed(scratch_folder, 1000, s, why, sizeof why));
+  assert_non_null(strstr(why, strerror(EISDIR)));
+  free(s);
+}
+
 static void a_file_that_is_not_there_is_said(void **state) {
   (void)state;
   char why[512];
@@ -106,6 +119,7 @@ int main(void) {
       cmocka_unit_test(other_kinds_are_silence),
       cmocka_unit_test(rows_may_come_in_any_order_and_overlap),
       cmocka_unit_test(what_is_no_row_is_refused_with_its_line),
+      cmocka_unit_test(what_is_no_text_is_refused),
       cmocka_unit_test(a_file_that_is_not_there_is_said),
   };
   return cmocka_run_group_tests(tests, scratch_begin, scratch_end);
