@@ -158,21 +158,15 @@ static bool find_epoch(struct fixture *f, char *why, size_t why_bytes) {
 
 static bool load(struct fixture *f, const char *path, char *why, size_t why_bytes) {
   struct stat st;
-  char events[4096];
   bool folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-  snprintf(events, sizeof events, folder ? "%s/events.jsonl" : "%s", path);
-  f->name = strdup(events);
-  f->folder = strdup(events);
-  if (f->name == NULL || f->folder == NULL) return false;
-  char *slash = strrchr(f->folder, '/');
-  if (slash != NULL) {
-    *slash = '\0';
-  } else {
-    snprintf(f->folder, 2, ".");
-  }
-  FILE *file = fopen(events, "r");
+  if (asprintf(&f->name, "%s%s", path, folder ? "/events.jsonl" : "") < 0) f->name = NULL;
+  if (f->name == NULL) return false;
+  const char *slash = strrchr(f->name, '/');
+  f->folder = slash != NULL ? strndup(f->name, (size_t)(slash - f->name)) : strdup(".");
+  if (f->folder == NULL) return false;
+  FILE *file = fopen(f->name, "r");
   if (file == NULL) {
-    snprintf(why, why_bytes, "%s: %s", events, strerror(errno));
+    snprintf(why, why_bytes, "%s: %s", f->name, strerror(errno));
     return false;
   }
   bool good = read_lines(f, file, why, why_bytes);

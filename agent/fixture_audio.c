@@ -218,16 +218,17 @@ static bool open_audio(struct fixture_audio *a, const json_t *line, const char *
   a->frame_ms = (uint32_t)ms;
   json_int_t seed = json_integer_value(json_object_get(impair, "seed"));
   a->random = (uint32_t)seed != 0 ? (uint32_t)seed : 2463534242u;
-  char path[4096];
-  snprintf(path, sizeof path, "%s/%s", folder, name);
   struct impairment im;
-  if (!read_impairment(impair, &im, why, why_bytes) || !read_sound(a, path, encoding, why, why_bytes))
-    return false;
+  char *path;
+  if (!read_impairment(impair, &im, why, why_bytes)) return false;
+  snprintf(why, why_bytes, "%s: no memory", name);
+  if (asprintf(&path, "%s/%s", folder, name) < 0) return false;
+  bool heard = read_sound(a, path, encoding, why, why_bytes);
+  free(path);
+  if (!heard) return false;
   a->text_bytes = a->frame_samples * 2 / 3 * 4 + 1024;
   a->text = malloc(a->text_bytes);
-  if (a->text != NULL && make_schedule(a, &im)) return true;
-  snprintf(why, why_bytes, "%s: no memory", path);
-  return false;
+  return a->text != NULL && make_schedule(a, &im);
 }
 
 struct fixture_audio *fixture_audio_open(const json_t *line, const char *folder, char *why,

@@ -52,6 +52,20 @@ static void expect_refused(const char *text, const char *line, const char *word)
     fail_msg("%s: got %s, expected %s... %s", text, why, expected, word);
 }
 
+static void a_path_that_is_none_is_said_whole(void **state) {
+  (void)state;
+  static const char *const words[] = {"", "x", "nowhere/x"};
+  char why[8192] = "", path[5000];
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    assert_null(fixture_open(words[i], why, sizeof why));
+    assert_int_equal(strncmp(why, words[i], strlen(words[i])), 0);
+  }
+  memset(path, 'p', sizeof path - 1); /* longer than any system takes */
+  path[sizeof path - 1] = '\0';
+  assert_null(fixture_open(path, why, sizeof why));
+  assert_int_equal(strncmp(why, path, strlen(path)), 0);
+}
+
 static void the_first_line_must_be_a_head(void **state) {
   (void)state;
   expect_refused("", "1", "sidetone_fixture");
@@ -405,6 +419,7 @@ static void audio_and_other_events_are_merged_by_time(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_path_that_is_none_is_said_whole),
       cmocka_unit_test(the_first_line_must_be_a_head),
       cmocka_unit_test(every_bad_line_is_named),
       cmocka_unit_test(a_path_that_is_none_is_said),
