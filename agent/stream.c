@@ -1,16 +1,11 @@
-#include "agent/stream.h"
+/* A stream at work: its life, its media frames on their way to the figures. stream_part.c has the facts. */
+#include "agent/stream_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/hold.h"
-#include "dsp/assembler.h"
-#include "dsp/delivery.h"
-#include "dsp/hearing.h"
 #include "dsp/speech.h"
 #include "telnyx/base64.h"
-#include "telnyx/timestamp.h"
-#include "telnyx/utf8.h"
 
 enum {
   /* A track that is this far behind the other is silent meanwhile: what the other said gets decided. */
@@ -19,44 +14,7 @@ enum {
   DECIDE_AT_LATEST = 2 * TIMEBASE_EVENTS,
   /* Timestamps of two tracks that are further apart than their arrivals by this have no common zero. */
   COMMON_ZERO_US = 2000000,
-  QUIET_AFTER_US = 500000,
-  ERRORS_MAX = 100,
-  DIGITS_MAX = 4096,
-  ERROR_TEXT_MAX_BYTES = 512,
-  /* A cut one says nothing, so a longer one is left out; as a webhook's payload (8.4). */
-  CLIENT_STATE_MAX_BYTES = 32 * 1024
-};
-
-struct stream_track {
-  struct stream *stream;
-  int index;
-  struct delivery *delivery;
-  struct hearing *hearing;
-  struct assembler assembler;
-  bool decided, placed; /* the time base; the origin */
-  bool begun;           /* delivery knows the format */
-  int64_t origin_us;    /* of the track's first frame, on the part's clock */
-  bool timed;           /* the first frame's timestamp has a known unit: */
-  int64_t first_media_us;
-  int64_t arrival_us; /* of its newest frame */
-  bool quiet;         /* nothing has come for a while: nobody is heard speaking */
-  int64_t fed_ms;     /* speech rules know the track up to here */
-  int64_t end_us;     /* end of its last frame, on the part's clock */
-};
-
-struct stream {
-  struct part meta; /* facts without the big ones; `n` of the last stream_part() */
-  struct metrics *metrics;
-  uint8_t *scratch;
-  const struct codec *codec; /* NULL: no start yet, or one that is not in the table */
-  bool started, changed;
-  struct hold hold;
-  struct timebase timebase;
-  struct stream_track track[TRACK_COUNT];
-  struct speech *speech;
-  bool heard;                /* a codec with a decoder has been in use */
-  int64_t origin_arrival_us; /* monotonic arrival of the part's first frame; -1: none */
-  uint64_t sequence_first, sequence_high, sequence_count;
+  QUIET_AFTER_US = 500000
 };
 
 /* ---- speech ---------------------------------------------------------------------------------- */
@@ -314,31 +272,11 @@ enum frame_fault stream_media(struct stream *s, const struct moment *at, const s
   return FRAME_FINE;
 }
 
-/* ---- the other frames ------------------------------------------------------------------------ */
-
-static void copy_text(char *out, size_t bytes, const char *text) {
-  if (out[0] != '\0' || text == NULL) return;
-  size_t kept = utf8_fit(text, bytes - 1);
-  memcpy(out, text, kept);
-  out[kept] = '\0';
-}
-
-static void note_first_start(struct stream *s, const struct moment *at, const struct frame *f) {
-  struct part *p = &s->meta;
-  if (p->start_ms == 0) p->start_ms = at->wall_us / 1000;
-  copy_text(p->stream_id, sizeof p->stream_id, f->stream_id);
-  copy_text(p->call_control_id, sizeof p->call_control_id, f->call_control_id);
-  copy_text(p->call_session_id, sizeof p->call_session_id, f->call_session_id);
-  copy_text(p->call_leg_id, sizeof p->call_leg_id, f->call_leg_id);
-  copy_text(p->from, sizeof p->from, f->from);
-  copy_text(p->to, sizeof p->to, f->to);
-  bool fits = f->client_state != NULL && strlen(f->client_state) <= CLIENT_STATE_MAX_BYTES;
-  if (p->client_state == NULL && fits) p->client_state = strdup(f->client_state);
-}
+/* ---- what is no media ------------------------------------------------------------------------- */
 
 bool stream_start(struct stream *s, const struct moment *at, const struct frame *f) {
   if (s->started) decide_waiting(s); /* what came before keeps its own format */
-  note_first_start(s, at, f);
+  stream_note_start(s, at, f);
   const char *encoding = f->encoding != NULL ? f->encoding : "";
   s->codec = codec_find(encoding, strlen(encoding), f->sample_rate_hz);
   s->started = s->changed = true;
@@ -347,9 +285,7 @@ bool stream_start(struct stream *s, const struct moment *at, const struct frame 
     s->track[i].decided = false;
     /* What was measured stays readable: its facts go by the codec that they were made with. */
     if (s->codec == NULL && s->track[i].begun) continue;
-    memset(s->meta.track[i].encoding, 0, sizeof s->meta.track[i].encoding);
-    copy_text(s->meta.track[i].encoding, sizeof s->meta.track[i].encoding,
-              s->codec != NULL ? s->codec->encoding : encoding);
+    stream_note_encoding(s, i, s->codec != NULL ? s->codec->encoding : encoding);
     s->meta.track[i].sample_rate_hz = s->codec != NULL ? s->codec->sample_rate_hz : f->sample_rate_hz;
   }
   if (s->codec == NULL) {
@@ -361,47 +297,6 @@ bool stream_start(struct stream *s, const struct moment *at, const struct frame 
   observe_held(s);
   decide_when_ready(s);
   return true;
-}
-
-void stream_dtmf(struct stream *s, const struct moment *at, const struct frame *f) {
-  int64_t us;
-  if (f->digit == NULL || strlen(f->digit) != 1 || json_array_size(s->meta.dtmf) >= DIGITS_MAX) return;
-  if (f->occurred_at == NULL || !timestamp_parse(f->occurred_at, &us)) us = at->wall_us;
-  json_array_append_new(s->meta.dtmf,
-                        json_pack("{s:s, s:I}", "digit", f->digit, "at_ms", (json_int_t)(us / 1000)));
-  s->changed = true;
-}
-
-/* Cut at a character. New reference. */
-static json_t *short_text(const char *text) {
-  return text != NULL ? json_stringn(text, utf8_fit(text, ERROR_TEXT_MAX_BYTES)) : json_string("");
-}
-
-void stream_error(struct stream *s, const struct moment *at, const struct frame *f) {
-  if (json_array_size(s->meta.errors) >= ERRORS_MAX) return;
-  json_array_append_new(s->meta.errors,
-                        json_pack("{s:I, s:o, s:o, s:I}", "code", (json_int_t)f->error_code, "title",
-                                  short_text(f->error_title), "detail", short_text(f->error_detail), "at_ms",
-                                  (json_int_t)(at->wall_us / 1000)));
-  s->changed = true;
-}
-
-void stream_sequence(struct stream *s, uint64_t sequence) {
-  bool restart =
-      s->sequence_count > 0 && (sequence + 1000 < s->sequence_high || sequence > s->sequence_high + 3000);
-  if (s->sequence_count == 0 || restart) {
-    s->sequence_first = s->sequence_high = sequence;
-    s->sequence_count = 0;
-  }
-  s->sequence_count++;
-  if (sequence > s->sequence_high) s->sequence_high = sequence;
-  uint64_t expected = s->sequence_high - s->sequence_first + 1;
-  s->meta.messages_missing = expected > s->sequence_count ? expected - s->sequence_count : 0;
-}
-
-void stream_fault(struct stream *s) {
-  s->meta.parse_errors++;
-  s->changed = true;
 }
 
 void stream_tick(struct stream *s, const struct moment *at) {
@@ -429,69 +324,4 @@ void stream_end(struct stream *s, const struct moment *at, enum part_state state
   s->meta.state = state;
   s->meta.closed_ms = at->wall_us / 1000;
   s->changed = true;
-}
-
-/* ---- what was measured ----------------------------------------------------------------------- */
-
-static void part_copy_meta(struct part *p, const struct stream *s) {
-  struct delivery_facts *delivery[TRACK_COUNT] = {p->track[0].delivery, p->track[1].delivery};
-  struct speech_facts *speech = p->speech;
-  json_decref(p->dtmf);
-  json_decref(p->errors);
-  *p = s->meta;
-  for (int i = 0; i < TRACK_COUNT; i++) p->track[i].delivery = delivery[i];
-  p->speech = speech;
-  p->dtmf = json_copy(s->meta.dtmf);
-  p->errors = json_copy(s->meta.errors);
-  p->client_state = s->meta.client_state != NULL ? strdup(s->meta.client_state) : NULL;
-}
-
-static struct delivery_facts *track_facts(const struct stream *s, int track) {
-  struct delivery_facts *f = malloc(sizeof *f);
-  if (f == NULL) return NULL;
-  delivery_facts(s->track[track].delivery, f);
-  f->origin_us = s->meta.first_frame_ms * 1000 + s->track[track].origin_us;
-  f->missing_unassigned = timebase_unassigned(&s->timebase);
-  f->chunk_scope = s->meta.track[track].chunk_scope;
-  f->ts_unit = s->meta.track[track].ts_unit;
-  return f;
-}
-
-struct part *stream_part(struct stream *s) {
-  struct part *p = part_new();
-  if (p == NULL) return NULL;
-  part_copy_meta(p, s);
-  p->n = ++s->meta.n;
-  int64_t end_us = 0;
-  for (int i = 0; i < TRACK_COUNT; i++) {
-    if (!s->track[i].begun) continue;
-    if (s->track[i].end_us > end_us) end_us = s->track[i].end_us;
-    p->track[i].delivery = track_facts(s, i);
-  }
-  if (s->heard && end_us > 0) {
-    p->speech = malloc(sizeof *p->speech);
-    if (p->speech != NULL) {
-      speech_facts(s->speech, end_us / 1000, p->speech);
-      /* The rules are told of silence on a track that never came, so that they need not wait for it. */
-      for (int i = 0; i < TRACK_COUNT; i++) p->speech->present[i] = s->meta.track[i].seen;
-    }
-  }
-  s->changed = false;
-  return p;
-}
-
-const char *stream_part_id(const struct stream *s) {
-  return s->meta.id;
-}
-
-bool stream_changed(const struct stream *s) {
-  return s->changed;
-}
-
-int stream_speaking(const struct stream *s) {
-  int bits = 0;
-  for (int i = 0; i < TRACK_COUNT; i++) {
-    if (!s->track[i].quiet && hearing_instant(s->track[i].hearing)) bits |= 1 << i;
-  }
-  return bits;
 }

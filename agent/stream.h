@@ -4,7 +4,8 @@
  *
  *   media text -> scan -> base64 -> hold -> timebase -> delivery -> assembler -> hearing -> speech
  *
- * Everything is allocated at creation; a media frame allocates nothing, locks nothing, logs nothing. */
+ * Everything is allocated at creation; a media frame allocates nothing, locks nothing, logs nothing.
+ * A stream belongs to its loop's thread. */
 #ifndef AGENT_STREAM_H
 #define AGENT_STREAM_H
 
@@ -21,8 +22,10 @@ struct stream;
 
 enum { STREAM_PAYLOAD_MAX = 64 * 1024 };
 
-/* `scratch` has STREAM_PAYLOAD_MAX bytes, shared by all streams of a loop. NULL when there is no memory. */
-size_t stream_bytes(void); /* what stream_create() allocates, texts apart */
+/* What stream_create() allocates, texts apart. */
+size_t stream_bytes(void);
+/* `scratch` has STREAM_PAYLOAD_MAX bytes, shared by all streams of a loop; it and `metrics` outlive the
+ * stream. NULL when there is no memory. */
 struct stream *stream_create(const char *part_id, const struct moment *at, uint8_t *scratch,
                              struct metrics *metrics);
 void stream_free(struct stream *s);
@@ -30,12 +33,15 @@ void stream_free(struct stream *s);
 /* A `start`: the format of what follows. Its first call also runs what was held.
  * False: the codec is not in the table; frames are then counted as ignored. */
 bool stream_start(struct stream *s, const struct moment *at, const struct frame *start);
+/* FRAME_FINE, or why the frame could not be used (its caller counts that). */
 enum frame_fault stream_media(struct stream *s, const struct moment *at, const struct media_frame *m);
 void stream_dtmf(struct stream *s, const struct moment *at, const struct frame *dtmf);
 void stream_error(struct stream *s, const struct moment *at, const struct frame *error);
 /* Every message with a sequence number, in order of arrival. */
 void stream_sequence(struct stream *s, uint64_t sequence);
+/* A message of the socket could not be used. */
 void stream_fault(struct stream *s);
+/* About once a second: decides what has waited long enough. */
 void stream_tick(struct stream *s, const struct moment *at);
 /* No more frames: decides what waits. `state` PART_CLOSED or PART_CUT. */
 void stream_end(struct stream *s, const struct moment *at, enum part_state state);

@@ -1,0 +1,48 @@
+/* The inside of a stream, shared by agent/stream*.c only. */
+#ifndef AGENT_STREAM_INTERNAL_H
+#define AGENT_STREAM_INTERNAL_H
+
+#include "agent/hold.h"
+#include "agent/stream.h"
+#include "dsp/assembler.h"
+#include "dsp/delivery.h"
+#include "dsp/hearing.h"
+#include "dsp/timebase.h"
+
+struct stream_track {
+  struct stream *stream;
+  int index;
+  struct delivery *delivery;
+  struct hearing *hearing;
+  struct assembler assembler;
+  bool decided, placed; /* the time base; the origin */
+  bool begun;           /* delivery knows the format */
+  int64_t origin_us;    /* of the track's first frame, on the part's clock */
+  bool timed;           /* the first frame's timestamp has a known unit: */
+  int64_t first_media_us;
+  int64_t arrival_us; /* of its newest frame */
+  bool quiet;         /* nothing has come for a while: nobody is heard speaking */
+  int64_t fed_ms;     /* speech rules know the track up to here */
+  int64_t end_us;     /* end of its last frame, on the part's clock */
+};
+
+struct stream {
+  struct part meta; /* facts without the big ones; `n` of the last stream_part() */
+  struct metrics *metrics;
+  uint8_t *scratch;
+  const struct codec *codec; /* NULL: no start yet, or one that is not in the table */
+  bool started, changed;
+  struct hold hold;
+  struct timebase timebase;
+  struct stream_track track[TRACK_COUNT];
+  struct speech *speech;
+  bool heard;                /* a codec with a decoder has been in use */
+  int64_t origin_arrival_us; /* monotonic arrival of the part's first frame; -1: none */
+  uint64_t sequence_first, sequence_high, sequence_count;
+};
+
+/* What a `start` says of the leg; only the first one that says a thing counts. */
+void stream_note_start(struct stream *s, const struct moment *at, const struct frame *start);
+void stream_note_encoding(struct stream *s, int track, const char *encoding);
+
+#endif
