@@ -14,7 +14,8 @@
  */
 enum { FIN_BIT = 0x80, RSV_BITS = 0x70, OPCODE_BITS = 0x0f, MASK_BIT = 0x80, LENGTH_BITS = 0x7f };
 enum { LENGTH_16 = 126, LENGTH_64 = 127, CONTROL_BIT = 0x8 };
-enum { MESSAGE_FIRST_BYTES = 4096 };
+/* A buffer grown beyond what media frames need goes when the next message begins. */
+enum { MESSAGE_FIRST_BYTES = 4096, MESSAGE_KEEP_BYTES = 128 * 1024 };
 
 void rfc6455_init(struct rfc6455 *ws, enum rfc6455_role role, size_t message_max_bytes) {
   memset(ws, 0, sizeof *ws);
@@ -157,7 +158,7 @@ void rfc6455_mask(char *data, size_t bytes, const uint8_t mask[4], uint64_t offs
   mask_word(data, bytes, word);
 }
 
-/* Room for `bytes` more of the message; doubles, never over the limit, and is kept for the next one. */
+/* Room for `bytes` more of the message; doubles, never over the limit. */
 static bool reserve(struct rfc6455 *ws, size_t bytes) {
   size_t need = ws->message_bytes + bytes;
   size_t capacity = ws->message_capacity ? ws->message_capacity : MESSAGE_FIRST_BYTES;
@@ -235,6 +236,7 @@ enum rfc6455_kind rfc6455_next(struct rfc6455 *ws, char *data, size_t bytes, siz
                                struct rfc6455_item *item) {
   *used = 0;
   memset(item, 0, sizeof *item);
+  if (!ws->in_payload && !ws->in_message && ws->message_capacity > MESSAGE_KEEP_BYTES) rfc6455_release(ws);
   while (*used < bytes || (ws->in_payload && ws->payload_bytes == 0)) {
     if (!ws->in_payload) {
       size_t taken;

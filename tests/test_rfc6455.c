@@ -272,6 +272,29 @@ static void test_message_buffer_grows_to_the_limit_and_is_kept(void **state) {
   free(s.data);
 }
 
+static void test_a_large_buffer_goes_with_the_next_message(void **state) {
+  (void)state;
+  enum { BYTES = 1024 * 1024 };
+  struct stream large = {0}, small = {0};
+  struct rfc6455 ws;
+  struct rfc6455_item item;
+  size_t used;
+  char *payload = calloc(1, BYTES);
+  assert_non_null(payload);
+  put_frame(&large, 0x81, payload, BYTES);
+  put_frame(&small, 0x81, "ok", 2);
+  rfc6455_init(&ws, RFC6455_SERVER, LIMIT);
+  assert_int_equal(rfc6455_next(&ws, large.data, 9000, &used, &item), RFC6455_MORE);
+  assert_int_equal(rfc6455_next(&ws, large.data + 9000, large.bytes - 9000, &used, &item), RFC6455_MESSAGE);
+  assert_true(ws.message_capacity >= BYTES);
+  assert_int_equal(rfc6455_next(&ws, small.data, small.bytes, &used, &item), RFC6455_MESSAGE);
+  assert_int_equal(ws.message_capacity, 0);
+  rfc6455_release(&ws);
+  free(payload);
+  free(large.data);
+  free(small.data);
+}
+
 static void test_client_takes_frames_without_mask_only(void **state) {
   (void)state;
   struct rfc6455 ws;
@@ -332,6 +355,7 @@ int main(void) {
       cmocka_unit_test(test_sizes_at_the_edges),
       cmocka_unit_test(test_whole_frame_stays_in_place),
       cmocka_unit_test(test_message_buffer_grows_to_the_limit_and_is_kept),
+      cmocka_unit_test(test_a_large_buffer_goes_with_the_next_message),
       cmocka_unit_test(test_client_takes_frames_without_mask_only),
       cmocka_unit_test(test_headers_out),
       cmocka_unit_test(test_close_payload),
