@@ -1,142 +1,6 @@
-/* agent/stream.c: one socket's frames to the facts of a media part. The stages behind it have tests of
- * their own; here is what the stream decides: what waits and when it runs, formats, origins, ends. */
-#include "agent/stream.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "agent/document.h"
-#include "dsp/codec.h"
-#include "dsp/hearing.h"
-#include "telnyx/base64.h"
-#include "tests/talker.h"
-
-enum { SECONDS = 70, SAMPLES = SECONDS * 8000, TEXT_MAX = 2 * 70000 };
-
-static const int64_t wall_zero_us = 1789373698120000, mono_zero_us = 5000000;
-static int16_t voice[SAMPLES];
-static uint8_t scratch[STREAM_PAYLOAD_MAX];
-
-struct rig {
-  struct stream *s;
-  struct metrics metrics;
-  struct moment at;
-};
-
-enum numbers { AS_TEXT, AS_NUMBERS, ABSENT };
-
-static const struct moment *at_ms(struct rig *r, int64_t ms) {
-  r->at.mono_us = mono_zero_us + ms * 1000;
-  r->at.wall_us = wall_zero_us + ms * 1000;
-  r->at.read_ordinal++;
-  return &r->at;
-}
-
-static void rig_begin(struct rig *r) {
-  memset(r, 0, sizeof *r);
-  r->s = stream_create("a_1", at_ms(r, 0), scratch, &r->metrics);
-  assert_non_null(r->s);
-}
-
-static bool start(struct rig *r, int64_t ms, const char *encoding, uint32_t rate_hz) {
-  const struct frame f = {.kind = FRAME_START,
-                          .stream_id = "s-1",
-                          .call_control_id = "leg",
-                          .from = "+15550100001",
-                          .encoding = encoding,
-                          .sample_rate_hz = rate_hz};
-  return stream_start(r->s, at_ms(r, ms), &f);
-}
-
-static enum frame_fault send_bytes(struct rig *r, int64_t ms, int track, uint64_t number, uint64_t timestamp,
-                                   const uint8_t *payload, size_t bytes, enum numbers numbers) {
-  static char text[TEXT_MAX];
-  size_t length = (size_t)sprintf(text, "{\"event\":\"media\",\"media\":{\"track\":\"%s\",",
-                                  track ? "outbound" : "inbound");
-  const char *quote = numbers == AS_TEXT ? "\"" : "";
-  if (numbers != ABSENT)
-    length += (size_t)sprintf(text + length, "\"chunk\":%s%llu%s,\"timestamp\":%s%llu%s,", quote,
-                              (unsigned long long)number, quote, quote, (unsigned long long)timestamp, quote);
-  length += (size_t)sprintf(text + length, "\"payload\":\"");
-  length += base64_encode(payload, bytes, text + length);
-  length += (size_t)sprintf(text + length, "\"}}");
-  struct frame frame;
-  enum frame_fault fault = frame_parse(text, length, &frame);
-  if (fault == FRAME_FINE) fault = stream_media(r->s, at_ms(r, ms), &frame.media);
-  frame_release(&frame);
-  return fault;
-}
-
-/* 20 ms of the talker from its `index`th frame, or silence for index < 0. */
-static void send_sound(struct rig *r, int64_t ms, int track, int number, int index, enum codec_id codec,
-                       enum numbers numbers) {
-  static const int16_t silence[160];
-  const struct codec *row = codec_row(codec);
-  uint8_t payload[640];
-  size_t bytes = row->encode(index < 0 ? silence : voice + index * 160, 160, payload, sizeof payload);
-  assert_int_equal(
-      send_bytes(r, ms, track, (uint64_t)number, (uint64_t)(number - 1) * 20, payload, bytes, numbers),
-      FRAME_FINE);
-}
-
-static void send_voice(struct rig *r, int64_t ms, int track, int number, int index) {
-  send_sound(r, ms, track, number, index, CODEC_PCMU, AS_TEXT);
-}
-
-/* Inbound the talker, outbound the talker 2 s later in its own time, both from `from_ms` on. */
-static void send_both(struct rig *r, int64_t from_ms, int first, int count, enum numbers numbers) {
-  for (int i = first; i < first + count; i++) {
-    int64_t ms = from_ms + (i - first) * 20;
-    send_sound(r, ms, 0, i + 1, i, CODEC_PCMU, numbers);
-    send_sound(r, ms, 1, i + 1, i + 100, CODEC_PCMU, numbers);
-    if (i % 50 == 49) stream_tick(r->s, at_ms(r, ms));
-  }
-}
-
-static struct part *finish(struct rig *r, int64_t ms) {
-  stream_end(r->s, at_ms(r, ms), PART_CLOSED);
-  struct part *part = stream_part(r->s);
-  assert_non_null(part);
-  stream_free(r->s);
-  return part;
-}
-
-/* What was measured of the media, as text to compare; malloc'ed. */
-static char *measured(const struct part *part) {
-  json_t *json = part_to_json(part), *kept = json_object();
-  json_object_set(kept, "inbound", json_object_get(json, "inbound"));
-  json_object_set(kept, "outbound", json_object_get(json, "outbound"));
-  json_object_set(kept, "speech", json_object_get(json, "speech"));
-  assert_true(json_object_size(kept) >= 2); /* the names above are the part's */
-  char *text = document_text(kept, true, NULL);
-  json_decref(kept);
-  json_decref(json);
-  return text;
-}
-
-static void expect_same_measure(struct part *a, struct part *b, const char *what) {
-  char *left = measured(a), *right = measured(b);
-  if (strcmp(left, right) != 0) {
-    size_t at = 0, line = 0;
-    for (; left[at] == right[at]; at++)
-      if (left[at] == '\n') line = at + 1;
-    fail_msg("%s:\n- %.100s\n+ %.100s", what, left + line, right + line);
-  }
-  free(left);
-  free(right);
-}
-
-static const struct delivery_facts *delivery_of(const struct part *part, int track) {
-  assert_non_null(part->track[track].delivery);
-  return part->track[track].delivery;
-}
+/* agent/stream.c: the way of one socket's frames. The stages behind it have tests of their own; here is what
+ * the stream decides: what waits and when it runs, formats, origins, ends. */
+#include "tests/stream_rig.h"
 
 /* ---- numbers ---- */
 
@@ -388,37 +252,6 @@ static void a_codec_without_decoder_is_timed_but_not_heard(void **state) {
   part_free(part);
 }
 
-/* ---- looks ---- */
-
-static void looking_changes_nothing(void **state) {
-  (void)state;
-  struct rig quiet, watched;
-  rig_begin(&quiet);
-  rig_begin(&watched);
-  start(&quiet, 0, "PCMU", 8000);
-  start(&watched, 0, "PCMU", 8000);
-  uint64_t n = 0;
-  for (int i = 0; i < 400; i++) {
-    int lost = i % 37 == 36, late = i % 41 == 40 ? 60 : 0;
-    if (lost) continue;
-    send_voice(&quiet, i * 20 + late, 0, i + 1, i);
-    send_voice(&watched, i * 20 + late, 0, i + 1, i);
-    send_voice(&quiet, i * 20 + late, 1, i + 1, i + 200);
-    send_voice(&watched, i * 20 + late, 1, i + 1, i + 200);
-    assert_true(stream_changed(watched.s));
-    struct part *look = stream_part(watched.s);
-    assert_int_equal(look->n, ++n);
-    assert_int_equal(look->state, PART_OPEN);
-    part_free(look);
-    assert_false(stream_changed(watched.s));
-  }
-  struct part *a = finish(&quiet, 9000), *b = finish(&watched, 9000);
-  assert_int_equal(b->n, n + 1);
-  expect_same_measure(a, b, "looked at after every frame");
-  part_free(a);
-  part_free(b);
-}
-
 /* ---- tracks that are not there ---- */
 
 static struct part *inbound_with(int outbound_frames, int frames) {
@@ -479,7 +312,7 @@ static void a_track_that_joins_late_is_heard(void **state) {
   part_free(part);
 }
 
-/* ---- few, large and other frames ---- */
+/* ---- few and large frames ---- */
 
 static void a_short_stream_is_decided_at_its_end(void **state) {
   (void)state;
@@ -576,112 +409,6 @@ static void large_payloads_before_the_start_push_out_older_ones(void **state) {
   part_free(part);
 }
 
-static void messages_that_never_came_are_counted(void **state) {
-  (void)state;
-  static const struct {
-    uint64_t sequence[8];
-    uint64_t missing;
-  } cases[] = {
-      {{1, 2, 3, 4, 5}, 0},
-      {{1, 2, 5, 6}, 2},
-      {{1, 2, 5, 4, 3}, 0},       /* in another order */
-      {{7, 8, 10}, 1},            /* from where it begins */
-      {{5000, 5001, 1, 2, 3}, 0}, /* a new counting */
-      {{1, 2, 90000, 90001}, 0},
-      {{3000, 1, 2, 6}, 3},
-  };
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    struct rig r;
-    rig_begin(&r);
-    for (size_t k = 0; k < 8 && cases[i].sequence[k] != 0; k++) stream_sequence(r.s, cases[i].sequence[k]);
-    struct part *part = finish(&r, 0);
-    assert_int_equal(part->messages_missing, cases[i].missing);
-    part_free(part);
-  }
-}
-
-static void digits_and_errors_are_bounded(void **state) {
-  (void)state;
-  struct rig r;
-  rig_begin(&r);
-  struct frame digit = {.digit = "7", .occurred_at = "2026-09-14T08:15:20.004512Z"},
-               error = {.error_code = 100002};
-  stream_dtmf(r.s, at_ms(&r, 10), &digit);
-  digit.occurred_at = "yesterday"; /* then the arrival must do */
-  stream_dtmf(r.s, at_ms(&r, 20), &digit);
-  digit.digit = "77";
-  stream_dtmf(r.s, at_ms(&r, 30), &digit);
-  digit.digit = NULL;
-  stream_dtmf(r.s, at_ms(&r, 40), &digit);
-  for (int i = 0; i < 150; i++) stream_error(r.s, at_ms(&r, 50), &error);
-  digit.digit = "#";
-  for (int i = 0; i < 5000; i++) stream_dtmf(r.s, at_ms(&r, 60), &digit);
-  struct part *part = finish(&r, 100);
-  assert_int_equal(json_array_size(part->dtmf), 4096);
-  assert_int_equal(json_integer_value(json_object_get(json_array_get(part->dtmf, 0), "at_ms")),
-                   1789373720004);
-  assert_int_equal(json_integer_value(json_object_get(json_array_get(part->dtmf, 1), "at_ms")),
-                   wall_zero_us / 1000 + 20);
-  assert_int_equal(json_array_size(part->errors), 100);
-  part_free(part);
-}
-
-/* Frames have up to 2 MiB: what a part keeps of them is written again every few seconds. */
-static void long_texts_are_cut_or_left_out(void **state) {
-  (void)state;
-  struct rig r;
-  rig_begin(&r);
-  char *text = calloc(1, 100001);
-  for (size_t i = 0; i < 100000; i += 2) memcpy(text + i, "\xc3\xa4", 2);
-  memcpy(text, "x", 1); /* the limit falls inside a character */
-  memmove(text + 1, text + 2, 99999);
-  const struct frame error = {.error_code = 1, .error_title = text, .error_detail = "short"};
-  stream_error(r.s, at_ms(&r, 10), &error);
-  struct frame first = {.call_control_id = "v3:a", .encoding = "PCMU", .sample_rate_hz = 8000};
-  first.client_state = text;
-  stream_start(r.s, at_ms(&r, 20), &first);
-  struct part *part = finish(&r, 100);
-  const json_t *kept = json_array_get(part->errors, 0);
-  assert_int_equal(json_string_length(json_object_get(kept, "title")), 511);
-  assert_string_equal(json_string_value(json_object_get(kept, "detail")), "short");
-  assert_null(part->client_state);
-  free(text);
-  part_free(part);
-}
-
-static void the_first_start_names_the_stream(void **state) {
-  (void)state;
-  struct rig r;
-  rig_begin(&r);
-  start(&r, 10, "PCMU", 8000);
-  const struct frame other = {
-      .stream_id = "s-2", .call_control_id = "leg", .from = "+15550100009", .encoding = "PCMU"};
-  stream_start(r.s, at_ms(&r, 20), &other);
-  struct part *part = finish(&r, 100);
-  assert_string_equal(part->stream_id, "s-1");
-  assert_string_equal(part->from, "+15550100001");
-  assert_string_equal(part->to, "");
-  assert_string_equal(part->id, "a_1");
-  assert_int_equal(part->start_ms, wall_zero_us / 1000 + 10);
-  assert_int_equal(part->state, PART_CLOSED);
-  part_free(part);
-}
-
-static void a_long_name_is_cut_between_characters(void **state) {
-  (void)state;
-  struct rig r;
-  char from[300];
-  rig_begin(&r);
-  memset(from, 'x', sizeof from);
-  memcpy(from + sizeof((struct part *)0)->from - 3, "\xe2\x82\xac", 4); /* one byte too many */
-  const struct frame first = {.stream_id = "s", .call_control_id = "leg", .from = from, .encoding = "PCMU"};
-  stream_start(r.s, at_ms(&r, 10), &first);
-  struct part *part = finish(&r, 100);
-  assert_int_equal(strlen(part->from), sizeof part->from - 3);
-  assert_int_equal(strspn(part->from, "x"), strlen(part->from));
-  part_free(part);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(numbers_come_as_text_as_numbers_or_not_at_all),
@@ -695,18 +422,12 @@ int main(void) {
       cmocka_unit_test(what_waits_at_a_second_start_keeps_its_format),
       cmocka_unit_test(an_unknown_codec_is_ignored_until_a_known_one_comes),
       cmocka_unit_test(a_codec_without_decoder_is_timed_but_not_heard),
-      cmocka_unit_test(looking_changes_nothing),
       cmocka_unit_test(a_track_that_stops_or_never_comes_is_silent),
       cmocka_unit_test(a_track_that_joins_late_is_heard),
       cmocka_unit_test(a_short_stream_is_decided_at_its_end),
       cmocka_unit_test(a_stream_is_heard_to_its_last_frame),
       cmocka_unit_test(large_payloads_do_not_wait_for_room),
       cmocka_unit_test(large_payloads_before_the_start_push_out_older_ones),
-      cmocka_unit_test(messages_that_never_came_are_counted),
-      cmocka_unit_test(digits_and_errors_are_bounded),
-      cmocka_unit_test(long_texts_are_cut_or_left_out),
-      cmocka_unit_test(the_first_start_names_the_stream),
-      cmocka_unit_test(a_long_name_is_cut_between_characters),
   };
   talker_fill(voice, SAMPLES, 1);
   return cmocka_run_group_tests(tests, NULL, NULL);
