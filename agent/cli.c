@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "agent/log.h"
 
@@ -44,15 +45,30 @@ bool cli_option(struct cli *cli, int option, const char *value) {
   return true;
 }
 
+int cli_wrong_option(const char *command, int option, char **argv, const char *allowed) {
+  if (option == 'o') return cli_usage(command, "-o is allowed %d times", OVERRIDES_MAX);
+  /* An unknown long option has optopt 0, a known one its value above all letters. What stands behind `=` is
+   * not repeated: it may be a secret. */
+  bool letter = optopt > 0 && optopt < 256;
+  const char *word = letter ? (const char[]){'-', (char)optopt, '\0'} : argv[optind - 1];
+  return cli_usage(command, "%.*s%s; allowed: %s", (int)strcspn(word, "="), word,
+                   option == ':'           ? " needs a value"
+                   : letter || optopt == 0 ? " is not an option of this command"
+                                           : " takes no value",
+                   allowed);
+}
+
 int cli_parse(struct cli *cli, const char *command, int most_words, int argc, char **argv) {
-  static const char allowed[] = "-c FILE and -o section.key=value are allowed";
+  static const char allowed[] = "-c FILE and -o section.key=value";
+  static const struct option none[] = {{NULL, 0, NULL, 0}};
   int option;
   cli_begin(cli, command);
-  while ((option = getopt(argc, argv, "c:o:")) != -1) {
-    if (!cli_option(cli, option, optarg)) return cli_usage(command, "%s", allowed);
+  opterr = 0;
+  while ((option = getopt_long(argc, argv, ":c:o:", none, NULL)) != -1) {
+    if (!cli_option(cli, option, optarg)) return cli_wrong_option(command, option, argv, allowed);
   }
   if (argc - optind > most_words)
-    return cli_usage(command, "%s: one word too many; %s", argv[optind + most_words], allowed);
+    return cli_usage(command, "%s: one word too many; allowed: %s", argv[optind + most_words], allowed);
   return EXIT_DONE;
 }
 

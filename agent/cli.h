@@ -23,6 +23,9 @@ int cli_failed(const char *command, const char *format, ...) __attribute__((form
 /* Takes -c FILE and -o section.key=value. */
 void cli_begin(struct cli *cli, const char *command);
 bool cli_option(struct cli *cli, int option, const char *value);
+/* What getopt_long did not take (it returned `option`; opterr is 0, its short options begin with ':') or
+ * cli_option() refused: says which word it was and what is `allowed`; returns EXIT_USAGE. */
+int cli_wrong_option(const char *command, int option, char **argv, const char *allowed);
 /* All of a command line that has nothing but those, and `most_words` words behind them (from optind on).
  * EXIT_DONE, or EXIT_USAGE with the message said. */
 int cli_parse(struct cli *cli, const char *command, int most_words, int argc, char **argv);

@@ -177,7 +177,8 @@ static int analyze_sound(struct analysis *a, char **files, int count) {
     if (!sound_read(&sound[i], files[i], why, sizeof why)) {
       status = cli_failed("analyze", "%s", why);
     } else if (count == 2 && sound[i].channels != 1) {
-      status = cli_failed("analyze", "%s: two files are two mono files", files[i]);
+      status = cli_failed("analyze", "%s: %zu channels; of two files each must be mono", files[i],
+                          sound[i].channels);
     }
     if (sound[i].duration_ms > a->duration_ms) a->duration_ms = sound[i].duration_ms;
   }
@@ -205,7 +206,8 @@ static int parse(struct arguments *a, int argc, char **argv) {
   int option;
   *a = (struct arguments){.duration_ms = -1};
   cli_begin(&a->cli, "analyze");
-  while ((option = getopt_long(argc, argv, "c:o:", options, NULL)) != -1) {
+  opterr = 0;
+  while ((option = getopt_long(argc, argv, ":c:o:", options, NULL)) != -1) {
     char *end;
     switch (option) {
       case OPT_FRAMES:
@@ -224,7 +226,10 @@ static int parse(struct arguments *a, int argc, char **argv) {
         }
         break;
       default:
-        if (!cli_option(&a->cli, option, optarg)) return cli_usage("analyze", "an option is not known");
+        if (!cli_option(&a->cli, option, optarg)) {
+          return cli_wrong_option("analyze", option, argv,
+                                  "-c, -o, --frames, --segments, --labels and --duration-ms");
+        }
     }
   }
   int files = argc - optind;
@@ -232,8 +237,10 @@ static int parse(struct arguments *a, int argc, char **argv) {
     if (files > 0 || a->duration_ms < 0 || a->output == OUTPUT_FRAMES) {
       return cli_usage("analyze", "--labels FILE.csv goes with --duration-ms N, and with no audio");
     }
-  } else if (files < 1 || files > 2 || a->duration_ms >= 0) {
-    return cli_usage("analyze", "one stereo or mono file, or two mono files, are allowed");
+  } else if (a->duration_ms >= 0) {
+    return cli_usage("analyze", "--duration-ms goes with --labels only: audio has its own length");
+  } else if (files < 1 || files > 2) {
+    return cli_usage("analyze", "%d files: one stereo or mono file, or two mono files, are allowed", files);
   }
   return EXIT_DONE;
 }

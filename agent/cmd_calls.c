@@ -50,7 +50,7 @@ int command_calls(int argc, char **argv) {
   char why[512];
   struct store_reader *reader;
   if (store_reader_open(&reader, config.store_dir, why, sizeof why) != 0) {
-    status = cli_failed("calls", "%s", why);
+    status = cli_failed("calls", "store.dir: %s", why);
   } else {
     if (optind < argc) {
       status = show(reader, argv[optind]);
@@ -83,5 +83,5 @@ int command_check(int argc, char **argv) {
   if (status != EXIT_DONE) return status;
   puts("the configuration is good");
   config_free(&config);
-  return EXIT_DONE;
+  return status;
 }

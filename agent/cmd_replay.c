@@ -41,7 +41,8 @@ static int parse(struct arguments *a, int argc, char **argv) {
   int option;
   *a = (struct arguments){.speed = 1};
   cli_begin(&a->cli, "replay");
-  while ((option = getopt_long(argc, argv, "c:o:", options, NULL)) != -1) {
+  opterr = 0;
+  while ((option = getopt_long(argc, argv, ":c:o:", options, NULL)) != -1) {
     switch (option) {
       case OPT_TO:
         a->to = optarg;
@@ -59,11 +60,14 @@ static int parse(struct arguments *a, int argc, char **argv) {
         a->expect = optarg;
         break;
       default:
-        if (!cli_option(&a->cli, option, optarg)) return cli_usage("replay", "an option is not known");
+        if (!cli_option(&a->cli, option, optarg)) {
+          return cli_wrong_option("replay", option, argv,
+                                  "-c, -o, --to, --speed, --fresh, --sign-key and --expect");
+        }
     }
   }
   if (optind == argc)
-    return cli_usage("replay", "which fixture? a .jsonl file or a folder with events.jsonl");
+    return cli_usage("replay", "a fixture is needed: a .jsonl file or a folder with events.jsonl");
   if (a->to != NULL && a->expect != NULL)
     return cli_usage("replay", "--expect compares what replay prints itself; it does not go with --to");
   if (a->to == NULL && (a->fresh || a->sign_key != NULL || a->speed_set)) {

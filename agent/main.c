@@ -1,24 +1,51 @@
 /* sidetone: the commands. */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/cli.h"
+
+#define CONFIGURATION                                                                    \
+  "  -c FILE               the configuration; without it every option has its default\n" \
+  "  -o section.key=value  one option, above file and environment; `sidetone options` lists them\n"
 
 static const struct command {
   const char *name;
   int (*run)(int argc, char **argv);
-  const char *usage;
+  const char *usage, *details;
 } commands[] = {
-    {"serve", command_serve, "[-c FILE] [-o section.key=value]...     the agent"},
+    {"serve", command_serve, "[-c FILE] [-o section.key=value]...     the agent",
+     CONFIGURATION
+     "Says `ready public=HOST:PORT admin=HOST:PORT` when it is, and logs, on standard error.\n"
+     "SIGTERM, SIGINT: open calls are stored as partial, exit 0. SIGHUP: reloads keys, the files of\n"
+     "the certificate and the log's options.\n"},
     {"replay", command_replay,
-     "[-c FILE] [-o ...] [--to URL] [--speed X|max] [--fresh] [--sign-key FILE] [--expect FILE] FIXTURE..."},
+     "[-c FILE] [-o ...] [--to URL] [--speed X|max] [--fresh] [--sign-key FILE] [--expect FILE] FIXTURE...",
+     "  FIXTURE               a folder with events.jsonl, or a .jsonl file\n" CONFIGURATION
+     "Without --to: offline, one line of JSON a call on standard output.\n"
+     "  --expect FILE         compares instead, with such lines; prints what differs and exits 1 when "
+     "something does\n"
+     "With --to: over real sockets, as Telnyx does, at an agent that runs.\n"
+     "  --to URL              http://host:port or https://host:port of its public listener\n"
+     "  --speed X|max         X times as fast as recorded, 0.01 to 1000\n"
+     "  --fresh               new ids, so that a fixture can be played again and again\n"
+     "  --sign-key FILE       base64 of a 32-byte Ed25519 seed; the agent needs its public key\n"},
     {"analyze", command_analyze,
      "[-c FILE] [-o ...] [--frames|--segments] AUDIO [AUDIO]\n"
-     "       sidetone analyze [-o ...] --labels FILE.csv --duration-ms N"},
-    {"calls", command_calls, "[-c FILE] [-o ...] [CALLLOGID]     list, or show one, from the local store"},
-    {"options", command_options, "    every option, tab-separated"},
-    {"check", command_check, "[-c FILE] [-o ...]     check the configuration"},
+     "       sidetone analyze [-o ...] --labels FILE.csv --duration-ms N",
+     "  AUDIO                 stereo: left inbound, right outbound; two mono files: the same; one mono file: "
+     "inbound\n"
+     "  --segments            CSV of who spoke when\n"
+     "  --frames              CSV of each 10 ms: speech or not, score\n"
+     "  --labels FILE.csv     the rules alone, on rows as --segments prints them\n"
+     "  --duration-ms N       the length of what was labelled\n" CONFIGURATION},
+    {"calls", command_calls, "[-c FILE] [-o ...] [CALLLOGID]     list, or show one, from the local store",
+     CONFIGURATION "Looks into store.dir: give the -c and -o of `serve`, which may run meanwhile.\n"},
+    {"options", command_options, "    every option, tab-separated",
+     "Columns: section.key, type, default, unit, meaning.\n"},
+    {"check", command_check, "[-c FILE] [-o ...]     check the configuration", CONFIGURATION},
 };
 
 static void usage(FILE *out) {
@@ -27,6 +54,16 @@ static void usage(FILE *out) {
     fprintf(out, "%ssidetone %s %s\n", i == 0 ? "" : "       ", commands[i].name, commands[i].usage);
   }
   fputs("       sidetone --version | --help | COMMAND --help\n", out);
+}
+
+/* The status of a command whose results must be on standard output, all of them. A reader that left early, as
+ * `head` does, is told nothing. */
+static int written(const char *command, int status) {
+  struct pollfd out = {.fd = STDOUT_FILENO};
+  if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+  bool left = poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+  if (!left) fprintf(stderr, "sidetone %s: standard output could not be written\n", command);
+  return status == EXIT_DONE ? EXIT_FAILED : status;
 }
 
 int main(int argc, char **argv) {
@@ -44,10 +81,10 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
     if (strcmp(name, commands[i].name) != 0) continue;
     if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
-      printf("usage: sidetone %s %s\n", name, commands[i].usage);
+      printf("usage: sidetone %s %s\n%s", name, commands[i].usage, commands[i].details);
       return EXIT_DONE;
     }
-    return commands[i].run(argc - 1, argv + 1);
+    return written(name, commands[i].run(argc - 1, argv + 1));
   }
   if (name[0] != '\0') fprintf(stderr, "sidetone: no command %s\n", name);
   usage(stderr);

@@ -146,7 +146,9 @@ static void on_hangup_signal(uv_signal_t *signal, int number) {
 static int open_store(struct serve *s) {
   char why[512];
   const struct store_options options = {.directory = s->config.store_dir, .wake = wake_loop, .wake_arg = s};
-  if (store_open(&s->store, &options, why, sizeof why) != 0) return cli_failed("serve", "%s", why);
+  if (store_open(&s->store, &options, why, sizeof why) != 0) {
+    return cli_failed("serve", "store.dir: %s", why);
+  }
   snprintf(s->agent_id, sizeof s->agent_id, "%s", s->config.agent_id);
   if (s->agent_id[0] == '\0' && store_get_value(s->store, "agent.id", s->agent_id, sizeof s->agent_id) != 0) {
     s->agent_id[0] = '\0';
@@ -208,11 +210,12 @@ static int open_listeners(struct serve *s) {
       .handlers = serve_webhook_and_media(s)};
   const struct server_listener admin_listener = {
       .name = "admin", .address = s->config.listen_admin, .handlers = serve_admin(s)};
-  if (server_create(&s->server, &s->loop, &limits, why, sizeof why) != 0 ||
-      server_listen(s->server, &public_listener, public_bound, sizeof public_bound, why, sizeof why) != 0 ||
-      server_listen(s->server, &admin_listener, admin_bound, sizeof admin_bound, why, sizeof why) != 0) {
+  if (server_create(&s->server, &s->loop, &limits, why, sizeof why) != 0)
     return cli_failed("serve", "%s", why);
-  }
+  if (server_listen(s->server, &public_listener, public_bound, sizeof public_bound, why, sizeof why) != 0)
+    return cli_failed("serve", "listen.public: %s", why);
+  if (server_listen(s->server, &admin_listener, admin_bound, sizeof admin_bound, why, sizeof why) != 0)
+    return cli_failed("serve", "listen.admin: %s", why);
   say_what_is_open(s);
   fprintf(stderr, "ready public=%s admin=%s\n", public_bound, admin_bound);
   return EXIT_DONE;

@@ -1,11 +1,14 @@
 #include "agent/sound.h"
 
+#include <errno.h>
 #include <math.h>
 #include <samplerate.h>
 #include <sndfile.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { BLOCK_FRAMES = 65536 };
 
@@ -75,7 +78,14 @@ bool sound_read(struct sound *out, const char *path, char *why, size_t why_bytes
   memset(out, 0, sizeof *out);
   SNDFILE *file = sf_open(path, SFM_READ, &info);
   if (file == NULL) {
-    snprintf(why, why_bytes, "%s: %s", path, sf_strerror(NULL));
+    /* libsndfile says "System error" for what the system has better words for. */
+    struct stat st;
+    const char *words = sf_strerror(NULL);
+    if (stat(path, &st) != 0 || access(path, R_OK) != 0)
+      words = strerror(errno);
+    else if (S_ISDIR(st.st_mode))
+      words = strerror(EISDIR);
+    snprintf(why, why_bytes, "%s: %s", path, words);
     return false;
   }
   bool good = info.channels >= 1 && info.channels <= 2 && info.samplerate >= 8000 && info.samplerate <= 48000;

@@ -240,8 +240,10 @@ static int load_override(struct loader *l, const char *text) {
   if (equals == NULL || dot == NULL || dot > equals || dot - text >= (ptrdiff_t)sizeof section ||
       equals - dot - 1 >= (ptrdiff_t)sizeof key) {
     /* Only the part before `=` is shown: behind it may be a secret. */
-    snprintf(key, sizeof key, "%.*s", equals == NULL ? 0 : (int)strcspn(text, "="), text);
-    return fail(l, "-o %s: must be section.key=value", shown(key, shown_text));
+    if (equals == NULL || equals == text)
+      return fail(l, "-o: must be section.key=value, as in -o log.level=debug");
+    snprintf(key, sizeof key, "%.*s", (int)(equals - text), text);
+    return fail(l, "-o %s: must be section.key=value, as in -o log.level=debug", shown(key, shown_text));
   }
   snprintf(section, sizeof section, "%.*s", (int)(dot - text), text);
   snprintf(key, sizeof key, "%.*s", (int)(equals - dot - 1), dot + 1);

@@ -1,5 +1,6 @@
 /* Reading from outside: its own read-only connection. Takes no lock of ours; WAL lets it read while
  * serve writes. */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +42,7 @@ int store_reader_open(struct store_reader **out, const char *directory, char *wh
     return -1;
   }
   if (access(path, F_OK) != 0) {
-    snprintf(why, why_bytes, "%s: there is no store yet", path);
+    snprintf(why, why_bytes, "%s: %s", path, errno == ENOENT ? "there is no store yet" : strerror(errno));
     return -1;
   }
   struct store_reader *r = calloc(1, sizeof *r);

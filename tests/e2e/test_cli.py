@@ -2,11 +2,12 @@
 import base64
 import json
 import re
+import subprocess
 
 import pytest
 
 from fake_telnyx import Call, now
-from harness import FIXTURES, ROOT, Signer, environment, sidetone
+from harness import BINARY, FIXTURES, ROOT, Signer, environment, sidetone
 
 COMMANDS = ("serve", "replay", "analyze", "calls", "options", "check")
 SECRET = "pr1vate-thing"
@@ -67,6 +68,28 @@ def test_an_unknown_command():
 def test_wrong_usage_is_2_and_says_where_to_look(words):
     done = expect(sidetone(*words), 2, f"sidetone {words[0]}: ", f"try: sidetone {words[0]} --help", out="")
     assert len(done.stderr) < 2000
+
+
+@pytest.mark.parametrize("command", ("serve", "replay", "analyze", "calls", "check"))
+def test_a_wrong_option_is_named_without_what_it_holds(command):
+    done = expect(sidetone(command, f"--tokn={SECRET}"), 2, f"sidetone {command}: --tokn is not an option", "-o", out="")
+    assert SECRET not in done.stderr
+    expect(sidetone(command, "-q"), 2, f"sidetone {command}: -q is not an option")
+    expect(sidetone(command, "-c"), 2, f"sidetone {command}: -c needs a value")
+
+
+def test_what_goes_not_together():
+    expect(sidetone("analyze", "--frames", "--segments", "x"), 2, "--frames or --segments, once")
+    expect(sidetone("analyze", "--frames=yes", "x"), 2, "--frames takes no value")
+    expect(sidetone("analyze", "--duration-ms", "1000", "x"), 2, "--labels")
+
+
+@pytest.mark.parametrize("words", (("options",), ("check",), ("replay", FIXTURES / "busy"),
+                                   ("analyze", "--labels", FIXTURES / "demo/labels.csv", "--duration-ms", "40000")))
+def test_results_that_cannot_be_written_are_1(words):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([BINARY, *words], stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), timeout=60)
+    assert done.returncode == 1 and "standard output" in done.stderr
 
 
 # ---- configuration
@@ -181,7 +204,9 @@ def test_options_are_the_sample_file():
 
 
 def test_calls_without_a_store(tmp_path):
-    expect(sidetone("calls", "-o", f"store.dir={tmp_path}"), 1, str(tmp_path), out="")
+    expect(sidetone("calls", "-o", f"store.dir={tmp_path}"), 1, str(tmp_path), "no store yet", out="")
+    (tmp_path / "file").write_text("")
+    expect(sidetone("calls", "-o", f"store.dir={tmp_path / 'file'}"), 1, "store.dir: ", "Not a directory", out="")
 
 
 def test_calls_list_and_show(agent):
