@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/log.h"
+#include "agent/server.h"
 
 __attribute__((format(printf, 2, 0))) static void say(const char *command, const char *format, va_list args) {
   fprintf(stderr, "sidetone%s%s: ", command[0] != '\0' ? " " : "", command);
@@ -88,4 +89,15 @@ int cli_config(struct cli *cli, struct config *config) {
   }
   log_configure((enum log_level)config->log_level, (enum log_format)config->log_format, config->log_numbers);
   return EXIT_DONE;
+}
+
+int cli_check_tls(const char *command, const struct config *config) {
+  char why[512];
+  if (config->listen_tls_certificate[0] == '\0' ||
+      server_check_tls(config->listen_tls_certificate, config->listen_tls_private_key, why, sizeof why) ==
+          0) {
+    return EXIT_DONE;
+  }
+  fprintf(stderr, "sidetone %s: listen.tls_certificate, listen.tls_private_key: %s\n", command, why);
+  return EXIT_USAGE;
 }

@@ -31,6 +31,9 @@ int cli_wrong_option(const char *command, int option, char **argv, const char *a
 int cli_parse(struct cli *cli, const char *command, int most_words, int argc, char **argv);
 /* Loads the configuration and sets up the log; EXIT_DONE or EXIT_USAGE with the message said. */
 int cli_config(struct cli *cli, struct config *config);
+/* Whether the certificate and key of the public listener can be used; EXIT_DONE or EXIT_USAGE with the
+ * message said. */
+int cli_check_tls(const char *command, const struct config *config);
 
 int command_serve(int argc, char **argv);
 int command_replay(int argc, char **argv);

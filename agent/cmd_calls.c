@@ -81,7 +81,8 @@ int command_check(int argc, char **argv) {
   if (cli_parse(&cli, "check", 0, argc, argv) != EXIT_DONE) return EXIT_USAGE;
   int status = cli_config(&cli, &config);
   if (status != EXIT_DONE) return status;
-  puts("the configuration is good");
+  status = cli_check_tls("check", &config);
+  if (status == EXIT_DONE) puts("the configuration is good");
   config_free(&config);
   return status;
 }

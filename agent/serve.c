@@ -283,7 +283,8 @@ int command_serve(int argc, char **argv) {
   s->cli = &cli;
   int status = cli_config(&cli, &s->config);
   if (status == EXIT_DONE) {
-    status = run(s);
+    status = cli_check_tls("serve", &s->config);
+    if (status == EXIT_DONE) status = run(s);
     config_free(&s->config);
   }
   free(s);

@@ -84,6 +84,8 @@ int server_create(struct server **out, uv_loop_t *loop, const struct server_limi
  * and the reason). May block for a host name; for the start only. */
 int server_listen(struct server *s, const struct server_listener *listener, char *bound, size_t bound_bytes,
                   char *why, size_t why_bytes);
+/* Whether the two PEM files can be used and belong together. 0, or -1 with `why` (file and reason). */
+int server_check_tls(const char *certificate, const char *private_key, char *why, size_t why_bytes);
 /* Reads certificate and key of every TLS listener again; new connections get them. 0, or -1 with `why`:
  * then the listener named there, and those after it, keep what they had. */
 int server_reload_tls(struct server *s, char *why, size_t why_bytes);

@@ -140,8 +140,7 @@ int64_t ws_deadline_ms(const struct conn *c);
 void ws_timeout(struct conn *c, int64_t now_ms);
 
 /* ---- server_tls.c ---- */
-/* Can these files serve? 0, or -1 with `why`: file and reason. */
-int tls_check_files(const char *certificate, const char *private_key, char *why, size_t why_bytes);
+/* 0, or -1 with `why`: file and reason; then `tls` may hold one of them. */
 int tls_load_files(SSL_CTX *tls, const char *certificate, const char *private_key, char *why,
                    size_t why_bytes);
 void tls_harden(SSL_CTX *tls);

@@ -68,7 +68,7 @@ static int create_vhost(struct server *s, struct listener *l, char *why, size_t 
       .retry_and_idle_policy = &server_no_hangup,
   };
   if (l->certificate) {
-    if (tls_check_files(l->certificate, l->private_key, why, why_bytes) < 0) return -1;
+    if (server_check_tls(l->certificate, l->private_key, why, why_bytes) < 0) return -1;
     info.options = LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
     info.ssl_cert_filepath = l->certificate;
     info.ssl_private_key_filepath = l->private_key;
@@ -137,7 +137,7 @@ int server_listen(struct server *s, const struct server_listener *listener, char
 int server_reload_tls(struct server *s, char *why, size_t why_bytes) {
   for (struct listener *l = s->listeners; l; l = l->next) {
     if (!l->tls) continue;
-    if (tls_check_files(l->certificate, l->private_key, why, why_bytes) < 0) return -1;
+    if (server_check_tls(l->certificate, l->private_key, why, why_bytes) < 0) return -1;
     if (tls_load_files(l->tls, l->certificate, l->private_key, why, why_bytes) < 0) return -1;
   }
   return 0;

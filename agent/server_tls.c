@@ -1,5 +1,7 @@
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +12,8 @@ static void reason(char *why, size_t why_bytes, const char *file) {
   const char *words = ERR_reason_error_string(code);
 
   if (ERR_GET_LIB(code) == ERR_LIB_SYS) words = strerror(ERR_GET_REASON(code));
+  if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+    words = "holds nothing of that kind in PEM form";
   snprintf(why, why_bytes, "%s: %s", file, words ? words : "cannot be used");
   ERR_clear_error();
 }
@@ -21,16 +25,19 @@ int tls_load_files(SSL_CTX *tls, const char *certificate, const char *private_ke
     reason(why, why_bytes, certificate);
     return -1;
   }
-  if (SSL_CTX_use_PrivateKey_file(tls, private_key, SSL_FILETYPE_PEM) != 1 ||
-      SSL_CTX_check_private_key(tls) != 1) {
-    reason(why, why_bytes, private_key);
-    return -1;
-  }
-  return 0;
+  /* A key of another kind than the certificate's is taken without a word, one of the same kind is not. */
+  bool taken = SSL_CTX_use_PrivateKey_file(tls, private_key, SSL_FILETYPE_PEM) == 1;
+  bool mismatch = taken ? SSL_CTX_check_private_key(tls) != 1
+                        : ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_X509 &&
+                              ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_VALUES_MISMATCH;
+  if (taken && !mismatch) return 0;
+  reason(why, why_bytes, private_key);
+  if (mismatch) snprintf(why, why_bytes, "%s: is not the key of %s", private_key, certificate);
+  return -1;
 }
 
 /* In a context of its own: a live one must not end up with a certificate and another's key. */
-int tls_check_files(const char *certificate, const char *private_key, char *why, size_t why_bytes) {
+int server_check_tls(const char *certificate, const char *private_key, char *why, size_t why_bytes) {
   SSL_CTX *scratch = SSL_CTX_new(TLS_server_method());
   if (!scratch) {
     reason(why, why_bytes, "TLS");

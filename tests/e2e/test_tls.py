@@ -185,12 +185,21 @@ def test_files_that_do_not_do_are_named(tmp_path, how):
     (tmp_path / "text").write_text("hello\n")
     certificate = {"no certificate": tmp_path / "none.pem", "text": tmp_path / "text"}.get(how, certificate)
     key = {"no key": tmp_path / "none.key", "another's key": other}.get(how, key)
-    done = sidetone("serve", "-o", f"store.dir={tmp_path / 'store'}", "-o", "listen.public=127.0.0.1:0", "-o",
-                    "listen.admin=127.0.0.1:0", "-o", f"listen.tls_certificate={certificate}", "-o",
-                    f"listen.tls_private_key={key}")
-    assert done.returncode == 1 and "ready public=" not in done.stderr
     named = {"no certificate": "none.pem", "no key": "none.key", "another's key": "other.key", "text": "text"}[how]
-    assert named in done.stderr
+    for command in ("check", "serve"):
+        done = sidetone(command, "-o", f"store.dir={tmp_path / 'store'}", "-o", "listen.public=127.0.0.1:0", "-o",
+                        "listen.admin=127.0.0.1:0", "-o", f"listen.tls_certificate={certificate}", "-o",
+                        f"listen.tls_private_key={key}")
+        assert done.returncode == 2 and "ready public=" not in done.stderr and done.stdout == ""
+        assert named in done.stderr and "listen.tls_certificate" in done.stderr
+
+
+def test_a_key_of_another_kind(tmp_path):
+    certificate, _ = make_certificate(tmp_path)
+    key = tmp_path / "ed25519.key"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True, capture_output=True)
+    done = sidetone("check", "-o", f"listen.tls_certificate={certificate}", "-o", f"listen.tls_private_key={key}")
+    assert done.returncode == 2 and f"{key}: is not the key of {certificate}" in done.stderr
 
 
 def test_one_file_without_the_other(tmp_path):
