@@ -155,9 +155,11 @@ lint:
 format:
 	clang-format -i $(wildcard */*.c */*.h tests/fuzz/*.c)
 
+# A configuration that is there is the user's.
+# A configuration that is there is the user's.
 install: all
 	install -D -m 0755 build/sidetone $(DESTDIR)$(PREFIX)/bin/sidetone
-	install -D -m 0644 config/sidetone.conf $(DESTDIR)/etc/sidetone/sidetone.conf
+	test -e $(DESTDIR)/etc/sidetone/sidetone.conf || install -D -m 0644 config/sidetone.conf $(DESTDIR)/etc/sidetone/sidetone.conf
 	install -D -m 0644 systemd/sidetone.service $(DESTDIR)$(PREFIX)/lib/systemd/system/sidetone.service
 
 clean:
