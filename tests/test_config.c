@@ -11,8 +11,9 @@
 #include <cmocka.h>
 
 #include "config/config.h"
+#include "tests/scratch_file.h"
 
-static char directory[64], conf_path[128];
+static char conf_path[512];
 static char why[1024], warnings[4096];
 
 /* Of the machine: nothing; of a test: what it sets. */
@@ -24,30 +25,10 @@ static int clean_environment(void **state) {
   return 0;
 }
 
-static int make_directory(void **state) {
-  (void)state;
-  strcpy(directory, "/tmp/test_config.XXXXXX");
-  if (mkdtemp(directory) == NULL) return -1;
-  snprintf(conf_path, sizeof conf_path, "%s/s.conf", directory);
+static int begin(void **state) {
+  if (scratch_begin(state) != 0) return -1;
+  snprintf(conf_path, sizeof conf_path, "%s/s.conf", scratch_folder);
   return 0;
-}
-
-static int remove_directory(void **state) {
-  (void)state;
-  char command[128];
-  setenv("PATH", "/usr/bin:/bin", 1);
-  snprintf(command, sizeof command, "rm -rf '%s'", directory);
-  return system(command);
-}
-
-static const char *put_file(const char *name, const char *text) {
-  static char path[256];
-  snprintf(path, sizeof path, "%s/%s", directory, name);
-  FILE *file = fopen(path, "w");
-  assert_non_null(file);
-  fputs(text, file);
-  assert_int_equal(fclose(file), 0);
-  return path;
 }
 
 static void on_warning(void *arg, const char *text) {
@@ -60,7 +41,7 @@ static int load(struct config *config, const char *text, const char *override) {
   const char *const overrides[] = {override};
   struct config_source source = {.overrides = overrides, .override_count = override != NULL};
   if (text != NULL) {
-    put_file("s.conf", text);
+    scratch_text("s.conf", text);
     source.file = conf_path;
   }
   *why = 0;
@@ -154,7 +135,7 @@ static void misspelt_names_are_warned_of(void **state) {
 
 static void messages_name_file_line_key_value_and_what_is_allowed(void **state) {
   (void)state;
-  char expected[256];
+  char expected[1024];
   snprintf(expected, sizeof expected,
            "%s:3: log.level = \"loud\" is not allowed; allowed: error, warn, info or debug", conf_path);
   expect_refusal("# c\n[log]\nlevel = loud\n", NULL, expected);
@@ -201,18 +182,18 @@ static void secrets_come_from_files_and_credentials(void **state) {
   (void)state;
   struct config c;
   char text[512];
-  snprintf(text, sizeof text, "[admin]\ntoken_file = %s\n", put_file("tok", "from-file\r\n"));
+  snprintf(text, sizeof text, "[admin]\ntoken_file = %s\n", scratch_text("tok", "from-file\r\n"));
   expect_taken(&c, text, NULL);
   assert_string_equal(c.admin_token, "from-file");
   config_free(&c);
-  setenv("CREDENTIALS_DIRECTORY", directory, 1);
-  put_file("admin.token", "from-credential\n");
-  put_file("telnyx.stream_token", "stream-credential");
+  setenv("CREDENTIALS_DIRECTORY", scratch_folder, 1);
+  scratch_text("admin.token", "from-credential\n");
+  scratch_text("telnyx.stream_token", "stream-credential");
   expect_taken(&c, text, NULL);
   assert_string_equal(c.admin_token, "from-file");
   assert_string_equal(c.telnyx_stream_token, "stream-credential");
   config_free(&c);
-  setenv("SIDETONE_ADMIN_TOKEN_FILE", put_file("tok", "by-name"), 1);
+  setenv("SIDETONE_ADMIN_TOKEN_FILE", scratch_text("tok", "by-name"), 1);
   expect_taken(&c, "[admin]\ntoken = plain\n", NULL);
   assert_string_equal(c.admin_token, "by-name");
   config_free(&c);
@@ -235,7 +216,7 @@ static void a_secret_is_in_no_message(void **state) {
   assert_null(strstr(why, "heim"));
   expect_refusal("[admin]\ntoken = a\ntoken = geheim\n", NULL, "given twice");
   assert_null(strstr(why, "heim"));
-  snprintf(text, sizeof text, "[admin]\ntoken_file = %s\n", put_file("tok", "ge heim\n"));
+  snprintf(text, sizeof text, "[admin]\ntoken_file = %s\n", scratch_text("tok", "ge heim\n"));
   expect_refusal(text, NULL, "not shown");
   assert_null(strstr(why, "heim"));
 }
@@ -247,7 +228,7 @@ static void secret_files_that_are_not(void **state) {
   } cases[] = {{"", "is empty"}, {"\n", "is empty"}, {"a\nb\n", "must hold one line"}};
   char text[512];
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    snprintf(text, sizeof text, "[admin]\ntoken_file = %s\n", put_file("tok", cases[i].content));
+    snprintf(text, sizeof text, "[admin]\ntoken_file = %s\n", scratch_text("tok", cases[i].content));
     expect_refusal(text, NULL, cases[i].message);
   }
   expect_refusal("[admin]\ntoken_file = /nonexistent\n", NULL,
@@ -310,5 +291,5 @@ int main(void) {
       TEST(options_that_need_each_other),
       TEST(changes_are_named),
   };
-  return cmocka_run_group_tests_name("config", tests, make_directory, remove_directory);
+  return cmocka_run_group_tests_name("config", tests, begin, scratch_end);
 }
