@@ -146,6 +146,18 @@ def test_a_signal_amid_open_connections(agent):
         one.close()
 
 
+def test_a_signal_amid_looks_into_the_store(agent):
+    """Look-ups run on threads of their own: some of them end when there is nobody left to be answered."""
+    for _ in range(4):
+        sockets = [socket.create_connection(("127.0.0.1", agent.admin_port)) for _ in range(40)]
+        for asker in sockets:
+            asker.sendall(b"GET /api/v1/calls/CALL_0_nobody HTTP/1.1\r\nHost: a\r\n\r\n")
+        agent.stop()
+        for asker in sockets:
+            asker.close()
+        agent.start()
+
+
 def test_calls_while_serve_runs_and_after(agent):
     calls = [Call(agent) for _ in range(3)]
     for call in calls:
