@@ -13,7 +13,7 @@
 
 #define DEFAULT_EPOCH "2026-01-01T00:00:00Z"
 
-enum { SOCKETS_MAX = 64, LINE_MAX_BYTES = 16 * 1024 * 1024 };
+enum { SOCKETS_MAX = 64, SOCKET_NAME_BYTES = 64, LINE_MAX_BYTES = 16 * 1024 * 1024 };
 
 static const double t_max_s = 1e9; /* microseconds stay whole in a double */
 
@@ -27,7 +27,7 @@ struct item {
 };
 
 struct socket_numbers {
-  char name[64];
+  char name[SOCKET_NAME_BYTES];
   struct fixture_numbers numbers;
 };
 
@@ -50,6 +50,19 @@ static bool fault(const struct fixture *f, size_t line, const char *what, char *
   return false;
 }
 
+/* NULL: the name is too long, or one too many. */
+static struct fixture_numbers *numbers_of(struct fixture *f, const char *name) {
+  for (size_t i = 0; i < f->sockets; i++) {
+    if (strcmp(f->socket[i].name, name) == 0) return &f->socket[i].numbers;
+  }
+  size_t bytes = strlen(name) + 1;
+  if (bytes > SOCKET_NAME_BYTES || f->sockets == SOCKETS_MAX) return NULL;
+  struct socket_numbers *s = &f->socket[f->sockets++];
+  *s = (struct socket_numbers){.numbers.sequence = 0};
+  memcpy(s->name, name, bytes);
+  return &s->numbers;
+}
+
 static bool classify(struct fixture *f, struct item *it, char *why, size_t why_bytes) {
   const json_t *j = it->json;
   const json_t *t = json_object_get(j, "t"), *http = json_object_get(j, "http");
@@ -63,8 +76,10 @@ static bool classify(struct fixture *f, struct item *it, char *why, size_t why_b
     bool body = json_object_get(http, "body") != NULL || json_is_string(json_object_get(http, "raw"));
     return body || fault(f, it->line, "http takes path and body or raw", why, why_bytes);
   }
-  if (!json_is_string(json_object_get(j, "ws")))
-    return fault(f, it->line, "an event has http or ws", why, why_bytes);
+  const char *socket = json_string_value(json_object_get(j, "ws"));
+  if (socket == NULL) return fault(f, it->line, "an event has http or ws", why, why_bytes);
+  if (numbers_of(f, socket) == NULL) /* so playing always finds them */
+    return fault(f, it->line, "ws takes names of up to 63 bytes, 64 different ones", why, why_bytes);
   if (json_is_object(json_object_get(j, "open"))) {
     it->kind = FIXTURE_WS_OPEN;
   } else if (json_is_string(json_object_get(j, "text"))) {
@@ -221,16 +236,6 @@ void fixture_rewind(struct fixture *f) {
 }
 
 /* ---- playing --------------------------------------------------------------------------------- */
-
-static struct fixture_numbers *numbers_of(struct fixture *f, const char *name) {
-  for (size_t i = 0; i < f->sockets; i++) {
-    if (strcmp(f->socket[i].name, name) == 0) return &f->socket[i].numbers;
-  }
-  struct socket_numbers *s = &f->socket[f->sockets < SOCKETS_MAX ? f->sockets++ : SOCKETS_MAX - 1];
-  memset(s, 0, sizeof *s);
-  snprintf(s->name, sizeof s->name, "%s", name);
-  return &s->numbers;
-}
 
 /* What an audio line after this verbatim frame goes on from. */
 static void follow(struct fixture_numbers *n, const char *text, size_t bytes) {

@@ -66,6 +66,21 @@ static void a_path_that_is_none_is_said_whole(void **state) {
   assert_int_equal(strncmp(why, path, strlen(path)), 0);
 }
 
+static void sockets_have_short_names_and_are_few(void **state) {
+  (void)state;
+  static char text[16384];
+  char name[65];
+  memset(name, 'n', sizeof name - 1);
+  name[64] = '\0';
+  snprintf(text, sizeof text, HEAD "{'t':0,'ws':'%s','close':1000}\n", name);
+  expect_refused(text, "2", "63 bytes");
+  int length = snprintf(text, sizeof text, HEAD);
+  for (int i = 0; i < 65; i++)
+    length +=
+        snprintf(text + length, sizeof text - (size_t)length, "{'t':%d,'ws':'s%d','close':1000}\n", i, i);
+  expect_refused(text, "66", "64 different");
+}
+
 static void the_first_line_must_be_a_head(void **state) {
   (void)state;
   expect_refused("", "1", "sidetone_fixture");
@@ -420,6 +435,7 @@ static void audio_and_other_events_are_merged_by_time(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_path_that_is_none_is_said_whole),
+      cmocka_unit_test(sockets_have_short_names_and_are_few),
       cmocka_unit_test(the_first_line_must_be_a_head),
       cmocka_unit_test(every_bad_line_is_named),
       cmocka_unit_test(a_path_that_is_none_is_said),
