@@ -38,7 +38,8 @@ struct stream {
   struct speech *speech;
   bool heard;                /* a codec with a decoder has been in use */
   int64_t origin_arrival_us; /* monotonic arrival of the part's first frame; -1: none */
-  uint64_t sequence_first, sequence_high, sequence_count;
+  /* Of sequence_number in the counting at hand, and what was missing in those before. */
+  uint64_t sequence_first, sequence_high, sequence_count, sequence_missing_before;
 };
 
 /* What a `start` says of the leg; only the first one that says a thing counts. */

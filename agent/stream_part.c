@@ -74,11 +74,13 @@ void stream_sequence(struct stream *s, uint64_t sequence) {
   if (s->sequence_count == 0 || restart) {
     s->sequence_first = s->sequence_high = sequence;
     s->sequence_count = 0;
+    s->sequence_missing_before = s->meta.messages_missing;
   }
   s->sequence_count++;
   if (sequence > s->sequence_high) s->sequence_high = sequence;
   uint64_t expected = s->sequence_high - s->sequence_first + 1;
-  s->meta.messages_missing = expected > s->sequence_count ? expected - s->sequence_count : 0;
+  uint64_t missing = expected > s->sequence_count ? expected - s->sequence_count : 0;
+  s->meta.messages_missing = s->sequence_missing_before + missing;
 }
 
 void stream_fault(struct stream *s) {

@@ -1,5 +1,5 @@
 /* agent/engine.c and engine_call.c: webhooks, facts of the store and time; sockets are in
- * test_engine_socket.c. */
+ * test_engine_socket.c and test_engine_frames.c. */
 #include "tests/engine_helpers.h"
 
 static const char *const parties =

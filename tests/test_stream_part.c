@@ -43,6 +43,7 @@ static void messages_that_never_came_are_counted(void **state) {
       {{5000, 5001, 1, 2, 3}, 0}, /* a new counting */
       {{1, 2, 90000, 90001}, 0},
       {{3000, 1, 2, 6}, 3},
+      {{1, 2, 5, 20000, 20002}, 3}, /* those of both countings */
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct rig r;
