@@ -33,9 +33,30 @@ void call_free(struct engine *e, struct call *c) {
   free(c);
 }
 
+/* What chunk counts and what timestamp is measured in (voice-quality.md 3.1), when it is found and when
+ * a later format changes it. */
+static void say_time_base(const struct engine *e, struct call *c, const struct part *p) {
+  for (int i = 0; e->options.verbose && i < TRACK_COUNT; i++) {
+    const struct time_base_said found = {.chunk_scope = p->track[i].chunk_scope,
+                                         .ts_unit = p->track[i].ts_unit,
+                                         .ptime_us = p->track[i].ptime_us};
+    struct time_base_said *said = &c->said[i];
+    if (found.ptime_us == 0 || (found.chunk_scope == said->chunk_scope && found.ts_unit == said->ts_unit &&
+                                found.ptime_us == said->ptime_us)) {
+      continue;
+    }
+    *said = found;
+    log_event(LOG_INFO, c->summary.call_log_id, "time base found", LOG_TEXT("track", track_name(i)),
+              LOG_TEXT("chunk_scope", chunk_scope_name((enum chunk_scope)found.chunk_scope)),
+              LOG_TEXT("ts_unit", ts_unit_name((enum ts_unit)found.ts_unit)),
+              LOG_FLOAT("ptime_ms", found.ptime_us / 1e3));
+  }
+}
+
 void call_store_part(struct engine *e, const struct moment *at, struct call *c) {
   struct part *part = stream_part(c->socket->stream);
   if (part == NULL) return;
+  say_time_base(e, c, part);
   if (e->effects.put_part != NULL) e->effects.put_part(e->effects.arg, c->facts->leg, part);
   if (facts_put_part(c->facts, part)) c->dirty = true;
   c->part_stored_us = at->mono_us;

@@ -33,6 +33,10 @@ struct call {
   bool ahead;            /* facts hold a part that the store has not: somebody looked */
   bool had_socket;
   bool finished_counted;
+  struct time_base_said { /* what the log has of its tracks' time base */
+    uint8_t chunk_scope, ts_unit;
+    uint32_t ptime_us;
+  } said[TRACK_COUNT];
   int64_t settled_us; /* monotonic, all of these */
   int64_t part_stored_us;
   int64_t quiet_since_us; /* the last socket closed, or the newest event came */

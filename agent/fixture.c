@@ -157,17 +157,18 @@ static bool find_epoch(struct fixture *f, char *why, size_t why_bytes) {
     return (text != NULL && timestamp_parse(text, &f->epoch_us)) ||
            fault(f, f->head_line, "epoch is no RFC 3339 time", why, why_bytes);
   }
-  bool found = false;
+  const struct item *first = NULL;
+  int64_t first_us = 0;
   for (size_t i = 0; i < f->items; i++) {
     const json_t *body = json_object_get(json_object_get(f->item[i].json, "http"), "body");
     const char *occurred = json_text(json_object_get(body, "data"), "occurred_at");
     int64_t us;
-    if (occurred == NULL || !timestamp_parse(occurred, &us)) continue;
-    us -= f->item[i].t_us;
-    if (!found || us < f->epoch_us) f->epoch_us = us;
-    found = true;
+    if (occurred == NULL || !timestamp_parse(occurred, &us) || (first != NULL && us >= first_us)) continue;
+    first = &f->item[i];
+    first_us = us;
   }
-  if (!found) timestamp_parse(DEFAULT_EPOCH, &f->epoch_us);
+  if (first == NULL) return timestamp_parse(DEFAULT_EPOCH, &f->epoch_us);
+  f->epoch_us = first_us - first->t_us;
   return true;
 }
 

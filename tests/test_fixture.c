@@ -275,6 +275,9 @@ static void the_epoch_is_stated_or_derived(void **state) {
                "2026-01-01T00:00:00.000000Z");
   expect_epoch(HEAD EVENT("1.5", "2026-09-14T08:15:00Z") EVENT("3", "2026-09-14T08:15:01.500000Z"),
                "2026-09-14T08:14:58.500000Z");
+  /* A webhook that came late says nothing of the start: the event that happened first does. */
+  expect_epoch(HEAD EVENT("1.5", "2026-09-14T08:15:00Z") EVENT("60", "2026-09-14T08:15:10Z"),
+               "2026-09-14T08:14:58.500000Z");
   /* In any order of the lines; what has no time, or none that can be read, is passed over. */
   expect_epoch(
       HEAD EVENT("7", "soon") EVENT("9", "2026-09-14T08:15:09Z") EVENT(

@@ -49,6 +49,9 @@ def test_an_inbound_call_in_real_time(agent):
         figures = delivery_of(document, track)
         assert (figures["expected_frames"], figures["received_frames"], figures["missing_frames"]) == (300, 300, 0)
         assert (figures["chunk_scope"], figures["ts_unit"], figures["ptime_ms"]) == ("per_track", "ms", 20)
+        said = agent.logged(msg="time base found", track=track)
+        assert [(line["call"], line["chunk_scope"], line["ts_unit"], line["ptime_ms"]) for line in said] == [
+            (document["callLogId"], "per_track", "ms", 20)]
     # How near to the 4.4 of the golden call hangs on how even this machine lets us send.
     assert 1 <= document["quality"]["mos"] == delivery_of(document)["mos_lqe"] <= 4.41
     assert document["quality"]["audio"]["packetLoss"] == 0
