@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/sound.h"
 #include "dsp/codec.h"
 #include "dsp/timebase.h"
 #include "telnyx/base64.h"
@@ -179,6 +180,7 @@ static const struct codec *codec_of(const char *encoding, uint32_t sample_rate_h
 static bool read_sound(struct fixture_audio *a, const char *path, const char *encoding, char *why,
                        size_t why_bytes) {
   SF_INFO info = {0};
+  if (!sound_is_file(path, why, why_bytes)) return false;
   SNDFILE *file = sf_open(path, SFM_READ, &info);
   if (file == NULL) {
     snprintf(why, why_bytes, "%s: %s", path, sf_strerror(NULL));

@@ -1,12 +1,14 @@
 #include "agent/sound.h"
 
 #include <errno.h>
+#include <errno.h>
 #include <math.h>
 #include <samplerate.h>
 #include <sndfile.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,18 +75,25 @@ static bool convert(SNDFILE *file, const SF_INFO *info, struct growing *out) {
   return good;
 }
 
+bool sound_is_file(const char *path, char *why, size_t why_bytes) {
+  struct stat st;
+  if (stat(path, &st) != 0) {
+    snprintf(why, why_bytes, "%s: %s", path, strerror(errno));
+    return false;
+  }
+  if (S_ISREG(st.st_mode)) return true;
+  snprintf(why, why_bytes, "%s: not a regular file, an audio file is needed", path);
+  return false;
+}
+
 bool sound_read(struct sound *out, const char *path, char *why, size_t why_bytes) {
   SF_INFO info = {0};
   memset(out, 0, sizeof *out);
+  if (!sound_is_file(path, why, why_bytes)) return false;
   SNDFILE *file = sf_open(path, SFM_READ, &info);
   if (file == NULL) {
     /* libsndfile says "System error" for what the system has better words for. */
-    struct stat st;
-    const char *words = sf_strerror(NULL);
-    if (stat(path, &st) != 0 || access(path, R_OK) != 0)
-      words = strerror(errno);
-    else if (S_ISDIR(st.st_mode))
-      words = strerror(EISDIR);
+    const char *words = access(path, R_OK) != 0 ? strerror(errno) : sf_strerror(NULL);
     snprintf(why, why_bytes, "%s: %s", path, words);
     return false;
   }

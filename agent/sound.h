@@ -19,5 +19,7 @@ struct sound {
  * needs sound_free() otherwise. Thread: any. */
 bool sound_read(struct sound *out, const char *path, char *why, size_t why_bytes);
 void sound_free(struct sound *s);
+/* Only what is a regular file is opened: a pipe or a terminal would be waited for. False with `why`. */
+bool sound_is_file(const char *path, char *why, size_t why_bytes);
 
 #endif

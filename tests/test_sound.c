@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -114,7 +115,10 @@ static void what_is_no_sound_of_ours_is_refused(void **state) {
   expect_refused(scratch_wav("low.wav", 7999, 1, pcm, 1000), "7999 Hz");
   expect_refused(scratch_wav("high.wav", 96000, 1, pcm, 1000), "8000 to 48000 Hz");
   expect_refused(scratch_text("text.wav", "this is no sound\n"), ": ");
-  expect_refused(scratch_path("absent.wav"), ": ");
+  expect_refused(scratch_path("absent.wav"), "No such file");
+  const char *pipe = scratch_path("pipe.wav"); /* nobody writes to it: opening it would wait for ever */
+  assert_int_equal(mkfifo(pipe, 0600), 0);
+  expect_refused(pipe, "not a regular file");
 }
 
 static void an_empty_file_is_empty(void **state) {
