@@ -156,6 +156,7 @@ static void tick_call(struct engine *e, const struct moment *at, struct call *c)
     if (at->mono_us - c->quiet_since_us >= limit) give_up(e, at, c);
   }
   call_settle(e, at, c);
+  if (c->ended_us != 0 && at->mono_us - c->ended_us >= COUNT_AFTER_US) call_count_finish(e, c);
 }
 
 void engine_tick(struct engine *e, const struct moment *at) {
@@ -180,6 +181,7 @@ void engine_shutdown(struct engine *e, const struct moment *at) {
       socket_refuse(e, s, RFC6455_GOING_AWAY, "going away");
     }
     call_settle(e, at, c);
+    call_count_finish(e, c);
   }
 }
 

@@ -63,16 +63,21 @@ void call_store_part(struct engine *e, const struct moment *at, struct call *c) 
   c->ahead = false;
 }
 
-static void count_finish(struct engine *e, struct call *c) {
+void call_count_finish(struct engine *e, struct call *c) {
   if (!c->summary.ended || c->finished_counted) return;
   c->finished_counted = true;
   e->metrics->calls_without_lead += !c->summary.has_lead;
   e->metrics->calls_finished[metrics_outcome(c->summary.status, c->summary.lost)]++;
-  if (e->options.verbose) {
-    log_event(LOG_INFO, c->summary.call_log_id, "call ended", LOG_TEXT("leg", c->facts->leg),
-              LOG_TEXT("status", c->summary.status), LOG_FLOAT("total_s", c->summary.total_s),
-              LOG_FLOAT("mos", c->summary.mos));
-  }
+}
+
+static void note_end(struct engine *e, const struct moment *at, struct call *c) {
+  if (!c->summary.ended) c->ended_us = 0; /* a lost leg that lives */
+  if (!c->summary.ended || c->finished_counted || c->ended_us != 0) return;
+  c->ended_us = at->mono_us;
+  if (!e->options.verbose) return;
+  log_event(LOG_INFO, c->summary.call_log_id, "call ended", LOG_TEXT("leg", c->facts->leg),
+            LOG_TEXT("status", c->summary.status), LOG_FLOAT("total_s", c->summary.total_s),
+            LOG_FLOAT("mos", c->summary.mos));
 }
 
 void call_settle(struct engine *e, const struct moment *at, struct call *c) {
@@ -91,7 +96,7 @@ void call_settle(struct engine *e, const struct moment *at, struct call *c) {
   }
   json_decref(document);
   if (c->summary.hung_up && c->hangup_us == 0) c->hangup_us = at->mono_us;
-  count_finish(e, c);
+  note_end(e, at, c);
 }
 
 void call_settle_soon(struct engine *e, const struct moment *at, struct call *c) {

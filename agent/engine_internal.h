@@ -14,6 +14,7 @@ enum {
   AFTER_HANGUP_US = 5000000,  /* what sockets still have then (contract 4) */
   LOST_AFTER_US = 120000000,  /* without a hang-up, from the close of the last socket */
   PROOF_WITHIN_US = 5000000,  /* for the `connected` frame, or the `start` of a derived key */
+  COUNT_AFTER_US = 2000000,   /* a hang-up may overtake the answer: the status counts that it has then */
   FORGET_AFTER_US = 10000000, /* a complete call leaves memory */
   EAGER_FACTS = 64,           /* a leg of more facts is settled once a second, not at each of them */
   LEG_PARTS_MAX = 512,        /* streams of one leg; one costs up to 250 KB and a share of every fold */
@@ -33,6 +34,7 @@ struct call {
   bool ahead;            /* facts hold a part that the store has not: somebody looked */
   bool had_socket;
   bool finished_counted;
+  int64_t ended_us;       /* monotonic; 0: it has not */
   struct time_base_said { /* what the log has of its tracks' time base */
     uint8_t chunk_scope, ts_unit;
     uint32_t ptime_us;
@@ -76,6 +78,8 @@ struct call *call_get(struct engine *e, const struct moment *at, const char *leg
 void call_free(struct engine *e, struct call *c);
 /* Takes the newest part of the call's stream into the facts and gives it to the store. */
 void call_store_part(struct engine *e, const struct moment *at, struct call *c);
+/* Counts an ended call once, by its status. */
+void call_count_finish(struct engine *e, struct call *c);
 void call_settle(struct engine *e, const struct moment *at, struct call *c);
 /* The same for facts that may come by the thousand: a leg with many is left to the next tick, since a
  * fold goes over all of them. */

@@ -63,7 +63,7 @@ def test_an_inbound_call_in_real_time(agent):
     assert not sidetone_of(document)["partial"] and "no-lead" in document["tags"]
     assert frames_metric(agent, "ok") == 600
     assert agent.metric("sidetone_streams_open") == 0 and agent.metric("sidetone_calls_live") == 0
-    assert agent.metric("sidetone_calls_finished_total", outcome="completed") == 1
+    until("counted", lambda: agent.metric("sidetone_calls_finished_total", outcome="completed") == 1)
     assert agent.stored(call.id)["quality"] == document["quality"]
 
 
@@ -347,7 +347,7 @@ def test_a_hang_up_before_an_answer(agent):
     document = agent.complete(call.leg)
     assert (document["status"], document["hangupCause"], document["answerState"]) == ("no-answer",) * 3
     assert "answeredAt" not in document
-    assert agent.metric("sidetone_calls_finished_total", outcome="no-answer") == 1
+    until("counted", lambda: agent.metric("sidetone_calls_finished_total", outcome="no-answer") == 1)
 
 
 def test_a_late_answer_does_not_revive_a_leg(agent):
