@@ -76,6 +76,7 @@ static void note_end(struct engine *e, const struct moment *at, struct call *c) 
   c->ended_us = at->mono_us;
   if (!e->options.verbose) return;
   log_event(LOG_INFO, c->summary.call_log_id, "call ended", LOG_TEXT("leg", c->facts->leg),
+            LOG_PHONE("from", c->summary.from), LOG_PHONE("to", c->summary.to),
             LOG_TEXT("status", c->summary.status), LOG_FLOAT("total_s", c->summary.total_s),
             LOG_FLOAT("mos", c->summary.mos));
 }

@@ -1,6 +1,8 @@
 """Promises of the contract that belong to no other file here."""
 import resource
 
+import pytest
+
 from fake_telnyx import Call
 from harness import FIXTURES, sidetone, until
 
@@ -73,3 +75,15 @@ def test_every_line_of_a_call_has_its_id(agent):
     other = Call(agent)
     other.stream().start(encoding="SILK").sync()
     assert until("the codec", lambda: agent.logged(kind="codec"))[0]["call"] in (other.leg, other.id)
+
+
+@pytest.mark.parametrize("numbers, number", (("no", "+*********01"), ("yes", "+15550100001")))
+def test_a_number_is_whole_in_the_log_only_when_asked_for(make_agent, signer, numbers, number):
+    agent = make_agent(f"log.numbers={numbers}", signer=signer)
+    call = Call(agent)
+    call.initiated()
+    call.answered()
+    call.hangup()
+    agent.complete(call.leg)
+    assert until("its end", lambda: agent.logged(msg="call ended", call=call.id))[0]["from"] == number
+    assert ("+15550100001" in agent.log_text()) == (numbers == "yes")
