@@ -32,7 +32,7 @@ void log_configure(enum log_level level, enum log_format format, bool numbers) {
   atomic_store(&show_numbers, numbers);
 }
 
-bool log_enabled(enum log_level level) {
+static bool enabled(enum log_level level) {
   return (int)level <= atomic_load_explicit(&current_level, memory_order_relaxed);
 }
 
@@ -189,7 +189,7 @@ size_t log_format_line(char out[LOG_LINE_MAX], bool json, int64_t wall_ms, enum 
 
 void log_fields(enum log_level level, const char *call, const char *what, const struct log_field *fields) {
   char line[LOG_LINE_MAX];
-  if (!log_enabled(level)) return;
+  if (!enabled(level)) return;
   if (atomic_load(&current_format) == LOG_FORMAT_AUTO)
     log_configure((enum log_level)atomic_load(&current_level), LOG_FORMAT_AUTO, atomic_load(&show_numbers));
   bool json = atomic_load(&current_format) == LOG_FORMAT_JSON;

@@ -32,8 +32,6 @@ struct log_field {
 
 /* Before the first line; again on reload. Before that: info, auto, numbers masked. */
 void log_configure(enum log_level level, enum log_format format, bool numbers);
-/* Would a line of this level be written? Saves making its values. */
-bool log_enabled(enum log_level level);
 
 /* `call` NULL or "": not about a call. At most 16 fields. A line is cut at 8 KiB, between fields. */
 #define log_event(level, call, what, ...) \

@@ -132,10 +132,6 @@ void hearing_flush(struct hearing *l) {
   while (vad_flush(l->vad, &out)) hand_on(l, &out);
 }
 
-int64_t hearing_decided_ms(const struct hearing *l) {
-  return l->decided_frame * FRAME_MS;
-}
-
 bool hearing_instant(const struct hearing *l) {
   return l->instant;
 }

@@ -25,8 +25,7 @@ void hearing_free(struct hearing *l);
 void hearing_pcm(void *l, int64_t position_samples, const int16_t *pcm, size_t samples);
 /* The decisions still owed; the last incomplete 10 ms count as silence and are not decided. */
 void hearing_flush(struct hearing *l);
-/* Where the decisions handed on end, and whether the newest sound is speech (no look-ahead). */
-int64_t hearing_decided_ms(const struct hearing *l);
+/* Whether the newest sound is speech (no look-ahead). */
 bool hearing_instant(const struct hearing *l);
 
 #endif

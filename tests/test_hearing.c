@@ -30,11 +30,14 @@ struct rows {
 
 static int16_t sound[SAMPLES];
 
+static int64_t decided_ms(const struct rows *rows) {
+  return rows->count > 0 ? rows->row[rows->count - 1].to_ms : 0;
+}
+
 /* Every row of every test is part of an unbroken chain on the grid of 10 ms. */
 static void note(void *arg, int64_t from_ms, int64_t to_ms, bool speech, float score) {
   struct rows *rows = arg;
-  int64_t end_ms = rows->count > 0 ? rows->row[rows->count - 1].to_ms : 0;
-  assert_int_equal(from_ms, end_ms);
+  assert_int_equal(from_ms, decided_ms(rows));
   assert_true(to_ms > from_ms && to_ms % 10 == 0);
   assert_true(score >= 0 && score <= 1);
   assert_true(rows->count < ROWS_MAX);
@@ -71,13 +74,13 @@ static void whole_frames_are_decided_and_the_rest_is_not(void **state) {
   (void)state;
   struct rows *rows = calloc(1, sizeof *rows);
   struct hearing *l = hearing_create(note, rows);
-  assert_int_equal(hearing_decided_ms(l), 0);
+  assert_int_equal(decided_ms(rows), 0);
   hearing_pcm(l, 0, sound, 8000 + 79);
-  assert_true(hearing_decided_ms(l) < 1000); /* the detector looks ahead */
-  assert_int_equal(hearing_decided_ms(l), (int64_t)rows->count * 10);
+  assert_true(decided_ms(rows) < 1000); /* the detector looks ahead */
+  assert_int_equal(decided_ms(rows), (int64_t)rows->count * 10);
   hearing_flush(l);
   assert_int_equal(rows->count, 100);
-  assert_int_equal(hearing_decided_ms(l), 1000);
+  assert_int_equal(decided_ms(rows), 1000);
   hearing_flush(l); /* nothing is owed any more */
   assert_int_equal(rows->count, 100);
   hearing_free(l);
@@ -122,7 +125,7 @@ static struct rows *hear_around(size_t from, size_t to, size_t end, enum told to
     hearing_pcm(l, (int64_t)at, NULL, to - at < 33 ? to - at : 33);
   if (end > to) hearing_pcm(l, (int64_t)to, sound + to % SAMPLES, end - to);
   hearing_flush(l);
-  assert_int_equal(hearing_decided_ms(l), (int64_t)(end / 80 * 10));
+  assert_int_equal(decided_ms(rows), (int64_t)(end / 80 * 10));
   hearing_free(l);
   return rows;
 }
@@ -182,7 +185,7 @@ static void a_long_hole_is_one_row_of_silence(void **state) {
       hearing_pcm(l, (int64_t)froms[i], NULL, lengths[j]);
       hearing_pcm(l, (int64_t)to, sound, 8000);
       hearing_flush(l);
-      assert_int_equal(hearing_decided_ms(l), (int64_t)(end / 80 * 10));
+      assert_int_equal(decided_ms(rows), (int64_t)(end / 80 * 10));
       size_t before = (froms[i] + 79) / 80, wide = 0;
       for (size_t r = 0; r < rows->count; r++) {
         if (rows->row[r].to_ms - rows->row[r].from_ms == 10) continue;
