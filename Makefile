@@ -36,12 +36,12 @@ PYTHON := /usr/bin/python3
 
 RUN_PACKAGES := build-essential pkg-config libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libhttp-parser-dev \
   libcurl4-openssl-dev libjansson-dev libsndfile1-dev libsamplerate0-dev libsqlite3-dev libinih-dev libssl-dev \
-  openssl uthash-dev python3
+  libmongoc-dev libbson-dev libhiredis-dev openssl uthash-dev python3
 CHECK_PACKAGES := libcmocka-dev clang libclang-rt-14-dev clang-format curl python3-pytest python3-websockets \
   python3-requests python3-nacl python3-pymongo python3-redis redis-server redis-tools openjdk-17-jdk-headless maven \
   golang-go ca-certificates
 
-LIBS := libuv libwebsockets libcurl jansson sndfile samplerate sqlite3 inih libssl libcrypto
+LIBS := libuv libwebsockets libcurl jansson sndfile samplerate sqlite3 inih libmongoc-1.0 hiredis libssl libcrypto
 # Looked up when something is compiled, so that `make deps` can come first on a bare machine.
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 PKG_LIBS = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lhttp_parser -lpthread -lm
@@ -165,7 +165,6 @@ lint:
 format:
 	clang-format -i $(wildcard */*.c */*.h tests/fuzz/*.c)
 
-# A configuration that is there is the user's.
 # A configuration that is there is the user's.
 install: all
 	install -D -m 0755 build/sidetone $(DESTDIR)$(PREFIX)/bin/sidetone

@@ -130,6 +130,7 @@ static void take_leg(struct engine *e, struct socket *s, const struct moment *at
   c->socket = s;
   c->had_socket = true;
   c->part_stored_us = at->mono_us;
+  c->part_delivered_us = 0;
   s->call = c;
   e->metrics->streams_open++;
 }

@@ -144,7 +144,8 @@ static void put_event(void *arg, const char *leg, const char *id, int64_t at_ms,
   free(text);
 }
 
-static void put_part(void *arg, const char *leg, const struct part *part) {
+static void put_part(void *arg, const char *leg, const struct part *part, bool deliver) {
+  (void)deliver;
   json_t *json = part_to_json(part);
   size_t bytes;
   char *text = json != NULL ? document_text(json, false, &bytes) : NULL;
