@@ -3,11 +3,11 @@ import json
 import re
 from pathlib import Path
 
-from reference_facts import is_event, leg_of, time_ms
+from reference_facts import body_of, is_event, leg_of, time_ms
 
 
 def lines_of(folder):
-    return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines() if line]
+    return [body_of(line) for line in (folder / "events.jsonl").read_text().splitlines() if line]
 
 
 def bodies_of(lines):
@@ -18,7 +18,7 @@ def bodies_of(lines):
         body = line["http"].get("body")
         if body is None:
             try:
-                body = json.loads(line["http"]["raw"])
+                body = body_of(line["http"]["raw"])
             except (ValueError, RecursionError):
                 continue
         if is_event(body):
@@ -51,11 +51,11 @@ def _frame(line, part, at_ms):
     elif kind == "media" and re.fullmatch(r"[A-Za-z0-9+/]{4,}=*", str(frame.get("media", {}).get("payload"))):
         part.setdefault("first_frame_ms", at_ms)
         part["last_frame_ms"] = max(part.get("last_frame_ms", 0), at_ms)
-    elif kind == "dtmf":
-        part["dtmf"].append({"digit": frame["dtmf"]["digit"], "at_ms": time_ms(frame["occurred_at"])})
-    elif kind == "error":
-        payload = frame["payload"]
-        part["errors"].append({**{k: payload[k] for k in ("code", "title", "detail")}, "at_ms": at_ms})
+    elif kind == "dtmf" and re.fullmatch(r"[0-9*#A-D]", str(frame.get("dtmf", {}).get("digit"))):
+        pressed = time_ms(frame.get("occurred_at"))
+        part["dtmf"].append({"digit": frame["dtmf"]["digit"], "at_ms": at_ms if pressed is None else pressed})
+    elif kind == "error" and isinstance(frame.get("payload"), dict):
+        part["errors"].append({**{k: frame["payload"].get(k) for k in ("code", "title", "detail")}, "at_ms": at_ms})
 
 
 def parts_of(folder, lines):

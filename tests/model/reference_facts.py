@@ -4,12 +4,14 @@ Written from data-model.md 8.1 and 8.4 and telnyx-protocol.md 0, 2.5, without a 
 import base64
 import hashlib
 import json
+import math
 import re
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$")
+NO_TEXT = re.compile("[\0\ud800-\udfff]")
 OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 CALL_LOG_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 REFERENCES = ("leadId", "contactId", "campaignId", "conversationId", "assignedAgent")
@@ -56,8 +58,18 @@ def decimal_of(value):
     return number if number.is_finite() else None
 
 
+def body_of(text):
+    """JSON as contract 3 reads it: a number too large for a machine word stays text."""
+    whole = lambda digits: int(digits) if -2**63 <= int(digits) < 2**63 else digits
+    real = lambda digits: float(digits) if math.isfinite(float(digits)) else digits
+    return json.loads(text, parse_int=whole, parse_float=real)
+
+
 def escaped(value):
-    """Keys as they are stored: `.` and a leading `$` become U+FF0E and U+FF04."""
+    """As it is stored: in keys `.` and a leading `$` become U+FF0E and U+FF04; in texts NUL and half a
+    surrogate pair, which BSON does not hold, become U+FFFD."""
+    if isinstance(value, str):
+        return NO_TEXT.sub("\ufffd", value)
     if isinstance(value, list):
         return [escaped(v) for v in value]
     if not isinstance(value, dict):

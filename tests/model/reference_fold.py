@@ -306,6 +306,14 @@ def _rows(leg, paths):
     paths["errors"] = sorted(errors, key=lambda row: row["timestamp"])
 
 
+def _stored(one):
+    """The element as the document has it; call.payment.* has no payload there."""
+    kept = {**one, "timestamp": date(one["timestamp"])}
+    if one["eventType"].startswith("call.payment."):
+        del kept["payload"]
+    return kept
+
+
 def reference_fold(events, parts=(), options=None):
     """The paths of the leg's document; an absent path of PATHS must be absent there."""
     leg = Leg(events, parts, options or {})
@@ -323,7 +331,7 @@ def reference_fold(events, parts=(), options=None):
     paths["metadata.sidetone.complete"] = end is not None and "open" not in states
     paths["metadata.sidetone.partial"] = lost or "open" in states or "cut" in states
     paths["metadata.sidetone.revision"] = len(leg.stored) + sum(p.get("n", 0) for p in leg.parts)
-    paths["telnyx.webhookEvents"] = [{**e, "timestamp": date(e["timestamp"])} for e in leg.stored]
+    paths["telnyx.webhookEvents"] = [_stored(e) for e in leg.stored]
     return paths
 
 
