@@ -142,13 +142,19 @@ def _decoded(text):
         return "-"
 
 
-def client_state(text, inner=True):
+def _parsed(text):
+    decoded = _object(_decoded(text))
+    return _object(text) if decoded is None else decoded
+
+
+def client_state(text):
     """base64 of a JSON object, else a raw one; a text key client_state in it is parsed too. {}: neither."""
-    found = _object(_decoded(text)) or _object(text) or {}
-    nested = found.get("client_state") if inner else None
-    if isinstance(nested, str):
-        found = {**{k: v for k, v in found.items() if k != "client_state"}, **client_state(nested, False)}
-    return found
+    found = _parsed(text) or {}
+    nested = found.get("client_state")
+    inner = _parsed(nested) if isinstance(nested, str) else None
+    if inner is None:
+        return found
+    return {**inner, **{k: v for k, v in found.items() if k != "client_state"}}
 
 
 def derived_id(leg):

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 
 from reference_facts import (CALL_LOG_ID, CALL_TYPES, KNOWN_KEYS, LEG_LOST, OBJECT_ID, REFERENCES, client_state,
-                             date, decimal_of, derived_id, elements_of, leg_of, text_of, time_ms,
+                             date, decimal_of, derived_id, elements_of, escaped, leg_of, text_of, time_ms,
                              without_copies)
 
 OPTIONS = {
@@ -49,7 +49,15 @@ ERRORS = {"streaming.failed": ("failure_reason", "high"), "call.recording.error"
 OUTCOMES = {"busy": "busy", "no-answer": "no-answer", "rejected": "disconnected", "cancelled": "disconnected",
             "failed": "failed"}
 # What Telnyx may send long after a leg has ended: no sign that it is still up.
-AFTER_THE_END = ("call.cost", "call.recording.saved")
+AFTER_THE_END = (LEG_LOST, "call.cost", "call.recording.saved", "call.recording.error",
+                 "call.recording.transcription.saved", "call.conversation.ended", "call.conversation_insights.generated",
+                 "call.fork.stopped", "siprec.stopped", "streaming.stopped", "streaming.failed",
+                 "conference.participant.left", "conference.ended", "conference.recording.saved")
+# An event that only an answered leg can have: a higher state implies the lower ones.
+ANSWERED = ("call.answered", "call.bridged", "call.hold", "call.unhold", "call.machine.detection.ended",
+            "call.machine.greeting.ended", "call.machine.premium.detection.ended", "call.machine.premium.greeting.ended")
+WAYS = {"incoming": "inbound", "outgoing": "outbound"}
+PARTIES = ("lead", "agent")
 
 
 class Leg:
@@ -79,17 +87,18 @@ class Leg:
         return any(p.get("first_frame_ms") for p in self.parts)
 
     def _states(self):
-        """client_state of every fact that has one, earliest first; a part is as old as its `start`."""
-        texts = [(e["timestamp"] or 0, 0, e["_id"], text_of(e["payload"].get("client_state"))) for e in self.elements]
-        texts += [(p.get("start_ms", 0), 1, p.get("id", ""), text_of(p.get("client_state"))) for p in self.parts]
-        return [(text, client_state(text)) for *_, text in sorted(texts, key=lambda t: t[:3]) if text]
+        """client_state of every fact that has one: webhooks in their order, then parts."""
+        texts = [e["payload"].get("client_state") for e in self.elements] + [p.get("client_state") for p in self.parts]
+        return [(text, client_state(text)) for text in texts if text_of(text)]
 
-    def earliest(self, field, part_field=None):
-        """A payload field: call.initiated's, else the earliest fact's that has it, else a part's."""
-        for e in self.all("call.initiated") + self.elements:
-            if text_of(e["payload"].get(field)):
-                return e["payload"][field]
-        return next((p[part_field] for p in self.parts if part_field and text_of(p.get(part_field))), None)
+    def earliest(self, field):
+        """A payload field of the earliest webhook that has it, else of a part."""
+        holders = [e["payload"] for e in self.elements] + self.parts
+        return next((h[field] for h in holders if text_of(h.get(field))), None)
+
+    def said(self, key, good):
+        """What client_state says under a key: the earliest value that is one."""
+        return next((s[key] for _, s in self.states if isinstance(s.get(key), str) and good(s[key])), None)
 
 
 def _put(paths, path, value):
@@ -98,43 +107,45 @@ def _put(paths, path, value):
         paths[path] = value
 
 
+def _unusable(key, value):
+    """Whether a key of client_state says nothing that has a path: it is kept for people to read."""
+    if value is None or value == "":
+        return False
+    if key not in KNOWN_KEYS:
+        return True
+    if key == "kevinAvailable":
+        return not isinstance(value, bool)
+    good = {"callLogId": CALL_LOG_ID.fullmatch, "callType": CALL_TYPES.__contains__, "party": PARTIES.__contains__,
+            **dict.fromkeys(REFERENCES, OBJECT_ID.fullmatch)}.get(key, lambda text: True)
+    return not (isinstance(value, str) and good(value))
+
+
 def _identity(leg, paths):
-    wanted = next((s["callLogId"] for _, s in leg.states if "callLogId" in s), None)
-    good = isinstance(wanted, str) and CALL_LOG_ID.fullmatch(wanted)
-    paths["callLogId"] = wanted if good and not leg.options["conflict"] else derived_id(leg.name)
-    for key in REFERENCES:
-        _put(paths, key, next((s[key].lower() for _, s in leg.states if isinstance(s.get(key), str)
-                               and OBJECT_ID.fullmatch(s[key])), None))
-    _put(paths, "callType", next((s["callType"] for _, s in leg.states if s.get("callType") in CALL_TYPES), None))
+    wanted = leg.said("callLogId", CALL_LOG_ID.fullmatch)
+    paths["callLogId"] = wanted if wanted and not leg.options["conflict"] else derived_id(leg.name)
     found = leg.options["lead_lookup"] or {}
-    if "leadId" not in paths:
-        _put(paths, "leadId", found.get("leadId"))
-    if "contactId" not in paths:
-        _put(paths, "contactId", found.get("contactId"))
-    rest = {}
-    for _, state in leg.states:
-        for key, value in state.items():
-            if key not in KNOWN_KEYS or (key == "callLogId" and value == wanted and not good):
-                rest.setdefault(key, value)
-    if rest:
-        paths["metadata.sidetone.clientState"] = rest
+    for key in REFERENCES:
+        value = leg.said(key, OBJECT_ID.fullmatch) or (found.get(key) if key in ("leadId", "contactId") else None)
+        _put(paths, key, value and value.lower())
+    _put(paths, "callType", leg.said("callType", CALL_TYPES.__contains__))
+    others = [{k: v for k, v in state.items() if _unusable(k, v)} for _, state in leg.states]
+    _put(paths, "metadata.sidetone.clientState", next((escaped(o) for o in others if o), None))
     paths["telnyx.callControlId"] = leg.name
-    _put(paths, "telnyx.callSessionId", leg.earliest("call_session_id", "call_session_id"))
-    _put(paths, "telnyx.callLegId", leg.earliest("call_leg_id", "call_leg_id"))
-    _put(paths, "telnyx.connectionId", leg.earliest("connection_id"))
-    _put(paths, "telnyx.clientState", leg.states[0][0] if leg.states else None)
+    for path, field in (("callSessionId", "call_session_id"), ("callLegId", "call_leg_id"),
+                        ("connectionId", "connection_id"), ("clientState", "client_state")):
+        _put(paths, "telnyx." + path, leg.earliest(field))
 
 
 def _parties(leg, paths):
-    started = leg.first("call.initiated")
-    word = {"incoming": "inbound", "outgoing": "outbound"}.get(started and started["payload"].get("direction"))
-    _put(paths, "direction", word)
+    words = [WAYS[e["payload"]["direction"]] for e in leg.elements
+             if text_of(e["payload"].get("direction")) and e["payload"]["direction"] in WAYS]
+    _put(paths, "direction", words[0] if words else None)
     for side in ("from", "to"):
-        _put(paths, side + ".number", leg.earliest(side, side))
-    name = leg.earliest("caller_id_name")
+        _put(paths, side + ".number", leg.earliest(side))
+    started = leg.last("call.initiated")
+    name = text_of(started["payload"].get("caller_id_name")) if started else None
     _put(paths, "from.displayName", name if name != paths.get("from.number") else None)  # a number is no name
-    tags = [] if "leadId" in paths else ["no-lead"]
-    paths["tags"] = tags + ([] if word else ["no-direction"])
+    paths["tags"] = ([] if "leadId" in paths else ["no-lead"]) + ([] if words else ["no-direction"])
 
 
 def _end(leg):
@@ -144,7 +155,7 @@ def _end(leg):
         end = time_ms(hangup["payload"].get("end_time"))
         return hangup, hangup["timestamp"] if end is None else end
     lost = leg.last(LEG_LOST)
-    signs = [e["timestamp"] or 0 for e in leg.elements if e["eventType"] not in (LEG_LOST, *AFTER_THE_END)]
+    signs = [e["timestamp"] or 0 for e in leg.elements if e["eventType"] not in AFTER_THE_END]
     signs += [p.get("last_frame_ms", 0) for p in leg.parts]
     if lost and all(sign <= lost["timestamp"] for sign in signs):
         return lost, lost["timestamp"]
@@ -152,18 +163,20 @@ def _end(leg):
 
 
 def _start(leg):
-    for one in (leg.first("call.hangup"), leg.first("call.initiated")):
+    for one in (leg.first("call.hangup"), leg.last("call.initiated")):
         start = time_ms(one["payload"].get("start_time")) if one else None
         if start is not None:
             return start
     times = [e["timestamp"] for e in leg.elements if e["timestamp"] is not None and e["eventType"] != LEG_LOST]
-    return min(times or [p["start_ms"] for p in leg.parts if p.get("start_ms")] or [None])
+    return min(times + [p["start_ms"] for p in leg.parts if p.get("start_ms")], default=None)
 
 
 def _holds(leg, ended_at):
     """Intervals from a hold to the next unhold; a hold within a hold says nothing new."""
     rows, open_since = [], None
     for one in leg.all("call.hold", "call.unhold"):
+        if ended_at is not None and one["timestamp"] > ended_at:
+            continue
         if one["eventType"] == "call.hold":
             open_since = one["timestamp"] if open_since is None else open_since
         elif open_since is not None:
@@ -180,7 +193,7 @@ def _whole_s(start, end):
 
 def _times(leg, paths):
     end, ended_at = _end(leg)
-    answer, bridge = leg.first("call.answered"), leg.first("call.bridged")
+    answer, bridge = leg.last("call.answered"), leg.last("call.bridged")
     for path, at in (("initiatedAt", _start(leg)), ("answeredAt", answer and answer["timestamp"]),
                      ("bridgedAt", bridge and bridge["timestamp"]), ("endedAt", ended_at)):
         _put(paths, path, at)
@@ -205,21 +218,22 @@ def _times(leg, paths):
 
 
 def _state(leg, paths, end):
-    answered = bool(leg.all("call.answered", "call.bridged")) or leg.media_ran()
-    verdict = leg.last("call.machine.detection.ended", "call.machine.premium.detection.ended")
-    _put(paths, "answerState", verdict and VERDICTS.get(verdict["payload"].get("result")))
+    told = bool(leg.all(*ANSWERED))
+    answered = told or leg.media_ran() or all(e["eventType"] == LEG_LOST for e in leg.elements)
+    results = [e["payload"].get("result") for e in leg.all("call.machine.detection.ended",
+                                                           "call.machine.premium.detection.ended")]
+    _put(paths, "answerState", next((VERDICTS[r] for r in reversed(results) if text_of(r) and r in VERDICTS), None))
     if end is None:
         on_hold = paths["holds"] and "endedAt" not in paths["holds"][-1]
-        paths["status"] = ("held" if on_hold else "active" if leg.media_ran() else
-                           "bridged" if leg.all("call.bridged") else
-                           "answered" if leg.all("call.answered") else "initiated")
+        paths["status"] = ("held" if on_hold else "bridged" if leg.all("call.bridged") else
+                           "answered" if told else "active" if answered else "initiated")
         return
     word = text_of(end["payload"].get("hangup_cause"))
     cause, unanswered = CAUSES.get(word, ("other", "failed"))
     paths["status"] = "completed" if answered else unanswered
-    if not answered:
-        paths["answerState"] = "no-answer"
     if end["eventType"] == "call.hangup":
+        if not answered:
+            paths["answerState"] = "no-answer"
         if word:
             paths["hangupCause"], paths["metadata.sidetone.hangupCause"] = cause, word
         source = end["payload"].get("hangup_source")
@@ -236,18 +250,17 @@ def _recording(leg, paths):
         return
     payload = saved["payload"]
     urls = payload.get("recording_urls") if isinstance(payload.get("recording_urls"), dict) else {}
-    word = text_of(payload.get("format"))
-    chosen = next((f for f in (word, "mp3", "wav") if text_of(urls.get(f))), None)
+    word = text_of(payload.get("format")) or next((f for f in ("mp3", "wav") if text_of(urls.get(f))), None)
     paths.update({"recording.enabled": True, "recording.status": "available"})
-    _put(paths, "recording.recordingUrl", urls.get(chosen))
-    _put(paths, "recording.recordingFormat", chosen or word)
+    _put(paths, "recording.recordingUrl", text_of(urls.get(word)))
+    _put(paths, "recording.recordingFormat", word)
     start, stop = time_ms(payload.get("recording_started_at")), time_ms(payload.get("recording_ended_at"))
     if start is not None and stop is not None:
         paths["recording.recordingDuration"] = _whole_s(start, stop)
 
 
 def _inbound_is_agent(leg):
-    party = next((s["party"] for _, s in leg.states if s.get("party") in ("lead", "agent")), None)
+    party = leg.said("party", PARTIES.__contains__)
     return party == "agent" if party else leg.options["inbound_is_agent"]
 
 
@@ -266,12 +279,11 @@ def _transcription(leg, paths, end):
             sure.append(float(confidence))
         turns.append(turn)
     paths["transcription.turns"] = turns
-    if turns:
+    if leg.all("call.transcription"):
         paths.update({"transcription.enabled": True, "transcription.provider": "telnyx",
-                      "transcription.status": "completed" if end else "processing",
-                      "transcription.fullText": "\n".join(t["text"] for t in turns)})
-        if sure:
-            paths["transcription.confidence"] = sum(sure) / len(sure)
+                      "transcription.status": "completed" if end else "processing"})
+        _put(paths, "transcription.fullText", "\n".join(t["text"] for t in turns) or None)
+        _put(paths, "transcription.confidence", round(sum(sure) / len(sure), 4) if sure else None)
 
 
 def _billing(leg, paths):
@@ -279,7 +291,8 @@ def _billing(leg, paths):
     if not cost:
         return
     payload = cost["payload"]
-    paths["billing.billingStatus"] = "billed" if payload.get("status") == "success" else "error"
+    if text_of(payload.get("status")):
+        paths["billing.billingStatus"] = "billed" if payload["status"] == "success" else "error"
     dollars, seconds = decimal_of(payload.get("total_cost")), decimal_of(payload.get("billed_duration_secs"))
     if dollars is not None:
         paths.update({"billing.cost": float(dollars * 100), "billing.currency": "USD"})
@@ -292,7 +305,7 @@ def _rows(leg, paths):
                         "description": e["eventType"]} for e in leg.elements if e["eventType"] in ROWS]
     keys = [(e["timestamp"], text_of(e["payload"].get("digit"))) for e in leg.all("call.dtmf.received")]
     if not keys:
-        keys = sorted((d["at_ms"], d["digit"]) for p in leg.parts for d in p.get("dtmf", ()))
+        keys = sorted(((d["at_ms"], d["digit"]) for p in leg.parts for d in p.get("dtmf", ())), key=lambda k: k[0])
     paths["dtmfInputs"] = [{"digit": digit, "timestamp": date(at)} for at, digit in keys if digit]
     errors = []
     for one in leg.all(*ERRORS):

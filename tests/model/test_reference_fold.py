@@ -3,6 +3,7 @@ import json
 import os
 import random
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,42 @@ def differences(folder):
 def test_random_legs(seed, tmp_path):
     write_fixture(random.Random(seed), tmp_path, legs=100)
     assert differences(tmp_path) == {}
+
+
+def set_path(document, path, value):
+    *above, last = path.split(".")
+    for key in above:
+        document = document.setdefault(key, {})
+    document[last] = value
+
+
+@pytest.mark.parametrize("path, value", [
+    ("status", "failed"), ("duration.talking", 22), ("answerState", "human"), ("ringingAt", {"$date": "2026-09-15T09:30:00Z"}),
+    ("endedAt", {"$date": "2026-09-15T09:30:30.251Z"}), ("billing.cost", 12.3), ("tags", ["no-lead"]), ("holds", []),
+    ("metadata.sidetone.complete", 1), ("leadId", {"$oid": "66f0a1b2c3d4e5f601234568"}), ("from.country", "DE")])
+def test_a_wrong_document_is_seen(path, value):
+    folder = ROOT / "fixtures" / "after-call"
+    document = json.loads((folder / "expect.jsonl").read_text())
+    (events, parts), = by_leg(folder).values()
+    set_path(document, path, value)
+    found = compare(document, reference_fold(events, parts))
+    assert [line.split(":")[0] for line in found] == [path]
+
+
+def test_the_order_of_facts_does_not_matter():
+    folder = ROOT / "fixtures" / "after-call"
+    (events, parts), = by_leg(folder).values()
+    expected = reference_fold(events, parts)
+    for seed in range(20):
+        random.Random(seed).shuffle(events)
+        assert reference_fold(events + events[:3], parts) == expected
+
+
+def test_types_of_pymongo_and_of_extended_json_are_equal():
+    class ObjectId(str):  # as bson's prints
+        pass
+
+    at = datetime(2026, 9, 15, 9, 30)
+    assert plain({"a": at, "b": ObjectId("66f0"), "c": [1]}) == plain(
+        {"a": {"$date": "2026-09-15T09:30:00Z"}, "b": {"$oid": "66f0"}, "c": [{"$numberLong": "1"}]})
+    assert plain({"$date": {"$numberLong": "1789464600000"}}) == plain(at)
