@@ -11,6 +11,8 @@
 #include "agent/settle_paths.h"
 #include "telnyx/json.h"
 
+#define WROTE "metadata.sidetone.wrote"
+
 /* ---- paths of a document ---- */
 
 static bool is_document(const json_t *value) {
@@ -114,13 +116,18 @@ static void plan_call_log_id(struct plan *p) {
   }
 }
 
+/* The filter names `wrote` as read too. What the second updates do is planned from the same reading, and each of
+ * them changes `wrote`: one of an older settle that lands between the reading and this update (say, the tag
+ * no-lead) would be overlooked for ever. No match at a smaller revision: read again. */
 static bool plan_main(struct plan *p, const char *leg, struct mongo_settle *out) {
+  const json_t *wrote = settle_at(p->document, WROTE);
   p->set = json_object();
   p->unset = json_object();
   plan_call_log_id(p);
   for (size_t i = 0; i < settle_path_count; i++) plan_path(p, &settle_paths[i]);
   json_t *filter = json_pack("{s:s, s:{s:{s:I}}}", "telnyx.callControlId", leg, "metadata.sidetone.revision",
                              "$not", "$gte", (json_int_t)out->revision);
+  json_object_set_new(filter, WROTE, wrote ? json_incref(document_reader(wrote)) : json_null());
   json_t *update = json_pack("{s:O, s:{s:{s:O}}}", "$set", p->set, "$addToSet", "metadata.sidetone.agents",
                              "$each", settle_at(p->folded, "metadata.sidetone.agents"));
   if (update && json_object_size(p->unset)) json_object_set(update, "$unset", p->unset);

@@ -1,6 +1,6 @@
 /* The second updates of a settle (data-model.md 8.4): what people and AI may write as well. Each is filtered on the
- * revision just settled and on what was read, so it changes nothing that somebody else has written since. An update
- * that finds its document no longer so is no failure: the document is read and settled again. */
+ * revision just settled and on the value that was read, so it changes nothing that somebody else has written since. No
+ * match is no failure: a person was faster, or another agent settled the same revision. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,13 +84,10 @@ static bool plan_tags(struct seconds *s) {
                *ours = settle_at(s->document, TAGS);
   json_t *missing = without(wanted, has), *over = without(ours, wanted);
   bool fine = true;
-  if (can_hold_rows(s, "tags") && json_array_size(missing)) {
-    json_t *filter = filter_of(s);
-    json_object_set_new(filter, "tags", json_pack("{s:O}", "$nin", missing));
+  if (can_hold_rows(s, "tags") && json_array_size(missing))
     fine = add(
-        s, filter,
+        s, filter_of(s),
         json_pack("{s:{s:{s:O}, s:{s:O}}}", "$addToSet", "tags", "$each", missing, TAGS, "$each", missing));
-  }
   if (fine && can_hold_rows(s, "tags") && json_array_size(over))
     fine = add(s, filter_of(s),
                json_pack("{s:{s:{s:O}, s:{s:O}}}", "$pull", "tags", "$in", over, TAGS, "$in", over));
