@@ -41,9 +41,11 @@ CHECK_PACKAGES := libcmocka-dev clang libclang-rt-14-dev clang-format curl pytho
   python3-requests python3-nacl python3-pymongo python3-redis redis-server redis-tools openjdk-17-jdk-headless maven \
   golang-go ca-certificates
 
-LIBS := libuv libwebsockets libcurl jansson sndfile samplerate sqlite3 inih libmongoc-1.0 hiredis libssl libcrypto
 # Looked up when something is compiled, so that `make deps` can come first on a bare machine.
-PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+# hiredis has TLS from 1.0 on, in a library of its own; without it rediss:// is refused in words.
+REDIS_TLS = $(shell pkg-config --exists 'hiredis_ssl >= 1.0' 2>/dev/null && echo hiredis_ssl)
+LIBS = libuv libwebsockets libcurl jansson sndfile samplerate sqlite3 inih libmongoc-1.0 hiredis $(REDIS_TLS) libssl libcrypto
+PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null) $(if $(REDIS_TLS),-DSIDETONE_REDIS_TLS)
 PKG_LIBS = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lhttp_parser -lpthread -lm
 
 # Floating point is never contracted: the same fixture gives the same bytes on every machine.
