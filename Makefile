@@ -61,6 +61,7 @@ OBJECTS := $(SOURCES:%.c=$(OUT)/obj/%.o)
 LIBRARY := $(OUT)/libsidetone.a
 MAIN := $(OUT)/obj/agent/main.o
 TESTS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/test_*.c))
+TOOLS := $(patsubst tests/tools/%.c,$(OUT)/tools/%,$(wildcard tests/tools/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
 JOBS := $(shell nproc)
@@ -86,7 +87,13 @@ $(OUT)/tests/%: tests/%.c $(LIBRARY)
 	@echo "  CC $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(OUT)/tests/$*.d -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS) -lcmocka
 
--include $(OBJECTS:.o=.d) $(TESTS:=.d)
+# What drives a part of the program from outside, for tests/e2e.
+$(OUT)/tools/%: tests/tools/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(OUT)/tools/$*.d -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
+
+-include $(OBJECTS:.o=.d) $(TESTS:=.d) $(TOOLS:=.d)
 
 debug:
 	$(MAKE) VARIANT=debug
@@ -117,11 +124,11 @@ $(SERVICES): tests/services/build tests/services/pom.xml tests/services/checksum
 services: check-deps
 	@tests/services/run
 
-e2e: $(OUT)/sidetone $(SERVICES)
+e2e: $(OUT)/sidetone $(TOOLS) $(SERVICES)
 	SIDETONE=$(OUT)/sidetone $(PYTHON) -m pytest -q tests/e2e
 
 asan:
-	@$(MAKE) --no-print-directory VARIANT=asan -j$(JOBS) all $(TESTS:build/%=build/asan/%)
+	@$(MAKE) --no-print-directory VARIANT=asan -j$(JOBS) all $(TESTS:build/%=build/asan/%) $(TOOLS:build/%=build/asan/%)
 	@ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory VARIANT=asan test
 	@ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory VARIANT=asan e2e
 
@@ -153,7 +160,7 @@ bench: build/sidetone build/bench/bench
 
 # Both cores build; the tests themselves run one after the other.
 check: check-deps
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(TESTS) $(SERVICES)
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(TESTS) $(TOOLS) $(SERVICES)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory e2e

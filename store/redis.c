@@ -114,7 +114,9 @@ static bool secure(redisContext *c, const char *host, struct redis_fault *fault)
   SSL *session = context != NULL && SSL_CTX_set_default_verify_paths(context) == 1 ? SSL_new(context) : NULL;
   if (context != NULL) SSL_CTX_free(context); /* the session holds it */
   snprintf(fault->kind, sizeof fault->kind, "tls");
-  if (session == NULL || SSL_set1_host(session, host) != 1 ||
+  if (session == NULL ||
+      (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), host) != 1 &&
+       SSL_set1_host(session, host) != 1) ||
       SSL_ctrl(session, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, (void *)(uintptr_t)host) !=
           1) {
     snprintf(fault->text, sizeof fault->text, "TLS: no session");

@@ -67,11 +67,12 @@ struct redis_queue_options {
   int64_t queue_max, group_timeout_h;
   struct mongo_reader
       *mongo; /* NULL: without MongoDB; owned by the caller, used on the queue's thread only */
-  /* The entry of a document; false: the leg has not ended (nothing to add), or no memory. With MongoDB `document` is
-   * BSON, else the local CallLog's JSON text. */
-  bool (*entry)(void *arg, const char *leg, const void *document, size_t bytes, bool is_bson,
-                struct redis_queue_entry *out);
-  /* Without MongoDB: the leg's stored CallLog, malloc'ed, or NULL. */
+  /* The entry of a document: 1; 0: the leg has not ended, so there is nothing to add; -ENOMEM: its rows wait. With
+   * MongoDB `document` is BSON, else the local CallLog's JSON text. */
+  int (*entry)(void *arg, const char *leg, const void *document, size_t bytes, bool is_bson,
+               struct redis_queue_entry *out);
+  /* Without MongoDB: the leg's CallLog, malloc'ed, or NULL when there is none. It must hold every fact whose row is
+   * in the outbox (a stored CallLog may be a moment behind them: fold the stored facts). */
   char *(*local)(void *arg, const char *leg, size_t *bytes);
   void *arg;
 };
@@ -84,6 +85,8 @@ struct redis_queue_stats {
   uint64_t added, trimmed;
   int64_t length;        /* of the stream, at the newest look */
   bool full;             /* above queue_max: rows wait on disk */
+  uint64_t tails_lost;   /* times the cursor went back */
+  char trouble[200];     /* the newest refusal of the group or the trimming; "" when none */
   char idle_groups[256]; /* that no longer hold the trimming, for /readyz; "" when none */
   int64_t idle_since_ms;
 };
