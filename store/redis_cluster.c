@@ -90,7 +90,8 @@ void redis_add(struct redis *r, int argc, const char *const *argv, const size_t 
     r->size = size;
   }
   struct redis_command *c = &r->commands[r->count];
-  *c = (struct redis_command){.opens = strcmp(argv[0], "MULTI") == 0, .closes = strcmp(argv[0], "EXEC") == 0};
+  *c = (struct redis_command){.opens = strcmp(argv[0], "MULTI") == 0,
+                              .closes = strcmp(argv[0], "EXEC") == 0 || strcmp(argv[0], "DISCARD") == 0};
   c->text = link_format(argc, argv, bytes, &c->bytes);
   if (c->text == NULL) {
     r->no_memory = true;

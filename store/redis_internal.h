@@ -58,7 +58,7 @@ enum redirect redirect_of(const struct redis_reply *reply, char *host, size_t ho
 struct redis_command {
   char *text;
   size_t bytes;
-  bool opens, closes; /* MULTI, EXEC: what stands between them is sent again as a whole */
+  bool opens, closes; /* MULTI, EXEC or DISCARD: what stands between them is sent again as a whole */
 };
 
 struct redis {
@@ -81,5 +81,10 @@ bool redis_reach(struct redis *r); /* opens the link to `node`, else to `home` *
 void redis_lost(struct redis *r);  /* closes it, and lets the backoff begin; the fault is set */
 void redis_forget_commands(struct redis *r);
 int64_t redis_clock_ms(void);
+
+/* redis_check.c. A field of INFO ("redis_version"); "" when it is not there. `reply` is INFO's. */
+void redis_info_field(const struct redis_reply *reply, const char *name, char *out, size_t out_bytes);
+/* Whether that eviction policy may drop keys that nobody gave an expiry. */
+bool redis_policy_loses(const char *policy);
 
 #endif

@@ -16,6 +16,8 @@ struct redis_live_options {
   /* A leg is not ours to publish any more (it has ended elsewhere, or another agent holds a newer claim): for the
    * log and the counters. On the sink's thread. */
   void (*passed)(void *arg, const char *call_log_id, bool ended);
+  /* Redis has answered for a row that carried these times. On the sink's thread. May be NULL, like the other. */
+  void (*published)(void *arg, int64_t ticked_us, int64_t frame_us, int64_t answered_us);
   void *arg;
 };
 struct redis_field {
@@ -29,7 +31,9 @@ struct redis_live_row {
   const struct redis_field *fields; /* the hash */
   size_t field_count;
   const char *message; /* the hash as JSON with callLogId, for the channel */
-  int64_t ticked_us;   /* monotonic: when the figures were taken, for sidetone_frame_to_metric_seconds */
+  int64_t ticked_us;   /* monotonic: when the figures were taken */
+  int64_t frame_us;    /* monotonic: arrival of the oldest frame in them that no earlier row has; 0: none. For
+                       sidetone_frame_to_metric_seconds */
 };
 int redis_live_start(struct redis_live **out, const struct redis_live_options *options, char *why,
                      size_t why_bytes);
@@ -39,6 +43,7 @@ bool redis_live_put(struct redis_live *l, const struct redis_live_row *row);
 bool redis_live_end(struct redis_live *l, const char *call_log_id);
 struct redis_live_stats {
   uint64_t published, dropped, errors;
+  uint64_t ends_waiting;
   bool away;
   int64_t away_since_ms;
   char reason[200];
