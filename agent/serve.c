@@ -240,6 +240,7 @@ static void stop(struct serve *s) {
   uv_handle_t *own[] = {(uv_handle_t *)&s->wake, (uv_handle_t *)&s->tick,      (uv_handle_t *)&s->deadline,
                         (uv_handle_t *)&s->term, (uv_handle_t *)&s->interrupt, (uv_handle_t *)&s->hangup};
   if (s->store != NULL) store_close(s->store);
+  serve_commands_stop(s);
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) uv_close(own[i], NULL);
   server_destroy(s->server);
   s->server = NULL;
@@ -266,6 +267,7 @@ static int run(struct serve *s) {
   start_timers(s);
   int status = open_store(s);
   if (status == EXIT_DONE) status = make_engine(s);
+  if (status == EXIT_DONE) status = serve_commands_start(s);
   if (status == EXIT_DONE) {
     serve_store_recover(s);
     status = open_listeners(s);
