@@ -50,12 +50,13 @@ OUTCOMES = {"busy": "busy", "no-answer": "no-answer", "rejected": "disconnected"
             "failed": "failed"}
 # What Telnyx may send long after a leg has ended: no sign that it is still up.
 AFTER_THE_END = (LEG_LOST, "call.cost", "call.recording.saved", "call.recording.error",
-                 "call.recording.transcription.saved", "call.conversation.ended", "call.conversation_insights.generated",
-                 "call.fork.stopped", "siprec.stopped", "streaming.stopped", "streaming.failed",
+                 "call.recording.transcription.saved", "call.conversation.ended",
+                 "call.conversation_insights.generated", "call.fork.stopped", "siprec.stopped", "streaming.stopped", "streaming.failed",
                  "conference.participant.left", "conference.ended", "conference.recording.saved")
 # An event that only an answered leg can have: a higher state implies the lower ones.
 ANSWERED = ("call.answered", "call.bridged", "call.hold", "call.unhold", "call.machine.detection.ended",
-            "call.machine.greeting.ended", "call.machine.premium.detection.ended", "call.machine.premium.greeting.ended")
+            "call.machine.greeting.ended", "call.machine.premium.detection.ended",
+            "call.machine.premium.greeting.ended")
 WAYS = {"incoming": "inbound", "outgoing": "outbound"}
 PARTIES = ("lead", "agent")
 

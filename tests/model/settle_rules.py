@@ -56,11 +56,8 @@ def facts_of(document):
 def revision_of(document, breaks=()):
     """R: names the state of the facts."""
     events, parts = facts_of(document)
-    looked = LOOKUP_COUNTS if get(document, LOOKUP) is not None and "lookup_not_in_r" not in breaks else 0
+    looked = get(document, LOOKUP) is not None and "lookup_not_in_r" not in breaks
     return len(events) + sum(part["n"] for part in parts.values()) + looked
-
-
-LOOKUP_COUNTS = 1
 
 
 def _end(events, parts):
@@ -85,8 +82,9 @@ def fold(events, parts, lookup):
     said = lambda key: next((e["payload"][key] for e in events if key in e["payload"]), None)
     states = [part["state"] for part in parts.values()]
     hung_up = "call.hangup" in types
+    status = ("initiated", "answered", "failed", "completed")[2 * (end is not None) + answered]
     paths = {
-        "status": ("completed" if answered else "failed") if end is not None else "answered" if answered else "initiated",
+        "status": status,
         "initiatedAt": events[0]["timestamp"] if events else None,
         "answeredAt": next((e["timestamp"] for e in events if e["eventType"] == "call.answered"), None),
         "endedAt": end, "hangupCause": "normal-clearing" if hung_up else None,
@@ -101,8 +99,9 @@ def fold(events, parts, lookup):
         "ended": end is not None, "wanted": said("callLogId"),
         "result": ("connected" if answered else "failed") if end is not None else None,
         "tags": ([] if paths["leadId"] else ["no-lead"]) + ([] if "call.initiated" in types else ["no-direction"]),
-        # A finding of a running part may be taken back by a later count of it; an ended part's stays.
-        "issues": sorted(row for part in parts.values() for row in part["findings"])}
+        # Findings that a further fact takes back: of a running part by a later count of it.
+        "issues": sorted([row for part in parts.values() for row in part["findings"]]
+                         + (["silent"] if hung_up and not answered else []))}
 
 
 def fold_of(document):
@@ -200,6 +199,7 @@ class Steps:
         if get(document, JOINED):
             other = wanted is not None and wanted != document["callLogId"]
             change = {CONFLICT: wanted} if other else {}
+            unset = unset if other else {**unset, CONFLICT: ""}
             if "joined_id_replaced" in self.breaks:
                 change = {"callLogId": wanted or DERIVED}
             return (yield self._update(query, {"$set": {**paths, **change}, "$unset": unset}))
@@ -215,8 +215,7 @@ class Steps:
         if "second_from_first_read" in self.breaks:
             for change in list(self._changes(document, result, revision)):
                 yield self._update(*change)
-            return
-        while True:
+        while "second_from_first_read" not in self.breaks:
             document = yield self._read()
             if get(document, REVISION) != revision and "second_without_r" not in self.breaks:
                 return

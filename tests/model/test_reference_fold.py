@@ -70,8 +70,8 @@ def set_path(document, path, value):
 
 
 @pytest.mark.parametrize("path, value", [
-    ("status", "failed"), ("duration.talking", 22), ("answerState", "human"), ("ringingAt", {"$date": "2026-09-15T09:30:00Z"}),
-    ("endedAt", {"$date": "2026-09-15T09:30:30.251Z"}), ("billing.cost", 12.3), ("tags", ["no-lead"]), ("holds", []),
+    ("status", "failed"), ("duration.talking", 22), ("answerState", "human"),
+    ("ringingAt", {"$date": "2026-09-15T09:30:00Z"}), ("endedAt", {"$date": "2026-09-15T09:30:30.251Z"}), ("billing.cost", 12.3), ("tags", ["no-lead"]), ("holds", []),
     ("metadata.sidetone.complete", 1), ("leadId", {"$oid": "66f0a1b2c3d4e5f601234568"}), ("from.country", "DE")])
 def test_a_wrong_document_is_seen(path, value):
     folder = ROOT / "fixtures" / "after-call"
