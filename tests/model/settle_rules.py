@@ -19,6 +19,7 @@ REFERENCES = ("leadId", "contactId")
 # Every folded path that one more fact may take away. References are not among them: they only ever come.
 OURS = ("status", "initiatedAt", "answeredAt", "endedAt", "hangupCause", "answerState", "duration.total", "events",
         "quality.frames", SIDE + "complete", SIDE + "partial")
+ENDS = ("call.hangup", "sidetone.leg_lost")
 TRAILING = ("call.cost", "sidetone.leg_lost")
 
 BREAKS = {
@@ -41,6 +42,7 @@ BREAKS = {
     "unset_only_seen": "L: only those paths are unset that the document had when it was read",
     "second_from_first_read": "L: the second updates use the values read before the first, and are tried once",
     "issues_without_r": "L: issues rows are pushed and pulled without the filter on R",
+    "queue_ended_only": "L: no entry tells that a leg given up is up after all",
     "queue_unsettled": "L: an entry is added while the second updates of its revision are under way",
     "lookup_not_in_r": "L: leadLookup does not count in R",
     "unset_references": "L: references of an application's document are unset when no client_state has them",
@@ -255,9 +257,13 @@ class Steps:
     # ---- queue ----
 
     def queue_row(self, row_number):
-        """One row of the outbox for the loader: the document as it is now, if its leg has ended."""
+        """One row of the outbox for the loader: the document as it is now, if its leg has ended once. A later
+        fact may show that a leg given up is up after all: the loader must hear of it."""
         document = yield self._read()
-        if get(document, "endedAt") is None:
+        if "queue_ended_only" in self.breaks:
+            if get(document, "endedAt") is None:
+                return
+        elif not any(e["eventType"] in ENDS for e in get(document, EVENTS, [])):
             return
         if get(document, SETTLED) != get(document, REVISION) and "queue_unsettled" not in self.breaks:
             return  # whoever raised the revision has an unfinished row, and adds the entry
