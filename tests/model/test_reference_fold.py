@@ -56,6 +56,19 @@ def test_random_legs(seed, tmp_path):
     assert differences(tmp_path) == {}
 
 
+def test_a_large_payload_is_cut(tmp_path):
+    lines = (ROOT / "fixtures" / "busy" / "events.jsonl").read_text().splitlines()
+    large = json.loads(lines[1])
+    large["http"]["body"]["data"]["payload"]["sip_headers"] = [{"name": "User-to-User", "value": "x" * 20000}] * 2
+    large["http"]["body"]["data"]["payload"]["nobody_knows"] = "y" * 20000
+    (tmp_path / "events.jsonl").write_text("\n".join([lines[0], json.dumps(large), *lines[2:]]))
+    (document,), ((events, parts),) = replayed(tmp_path).values(), by_leg(tmp_path).values()
+    assert document["telnyx"]["webhookEvents"][0]["payload"]["truncated"] is True
+    assert compare(document, reference_fold(events, parts)) == []
+    document["telnyx"]["webhookEvents"][0]["payload"]["from"] = "+15550100009"
+    assert len(compare(document, reference_fold(events, parts))) == 1
+
+
 def test_an_id_that_is_taken_and_a_lead_that_was_looked_up():
     (events, parts), = by_leg(ROOT / "fixtures" / "busy").values()
     wanted, found = reference_fold(events, parts)["callLogId"], {"leadId": "66f0a1b2c3d4e5f6aaaaaaaa"}
