@@ -11,7 +11,7 @@ import argparse
 import random
 import sys
 
-from settle_rules import (BREAKS, CONFLICT, DERIVED, EVENTS, ISSUES, JOINED, KEY, LEG, LOOKUP, OURS, REFERENCES,
+from settle_rules import (BREAKS, CONFLICT, DERIVED, EVENTS, ISSUES, KEY, LEG, LOOKUP, OURS, REFERENCES,
                           RESULT, REVISION, SIDE, TAGS, Steps, facts_of, fold, fold_of, last_sign, revision_of)
 from tiny_mongo import DuplicateKey, TinyMongo, get
 
@@ -167,16 +167,19 @@ class World:
 
     def _application(self):
         """A document that somebody else made: waits for this leg, or belongs to another."""
-        kind = self.rng.choice((None, None, "waits", "waits by id", "another leg's"))
+        kind = self.rng.choice((None, None, "waits", "waits by id", "has the control id", "another leg's"))
         document = {"_id": "app", "callLogId": "X", "callType": "qualification", "contactId": "C-app", TAGS: ["sales"]}
-        if kind == "waits by id":
+        if kind in ("waits by id", "has the control id"):
             document["callLogId"] = "Y"
+        if kind == "has the control id":
+            document["telnyx"] = {"callControlId": LEG}
         if kind == "another leg's":
             document["telnyx"] = {"callControlId": "v3:another"}
         if "derived_from_outside" in self.breaks:
             document.update(callLogId=DERIVED, telnyx={"callControlId": "v3:another"})
             kind = "another leg's"
-        self.named = {"waits by id": {"callId": "app"}, None: {"callLogId": "W"}}.get(kind, {"callLogId": "X"})
+        self.named = {"waits by id": {"callId": "app"}, "has the control id": {"callId": "app"},
+                      None: {"callLogId": "W"}}.get(kind, {"callLogId": "X"})
         return document if kind else None
 
     def _events(self):
@@ -376,7 +379,7 @@ class World:
             name, conflict = (DERIVED if wanted is None or taken else wanted), (wanted if taken else None)
         if (document["callLogId"], get(document, CONFLICT)) != (name, conflict):
             wrong("callLogId and conflict", (name, conflict), (document["callLogId"], get(document, CONFLICT)))
-        own = self.application if get(document, JOINED) else {}
+        own = self.application if document.get("_id") == "app" else {}
         for path in REFERENCES + ("callType",):
             value = result["paths"].get(path, own.get(path))
             if document.get(path) != value:
@@ -387,7 +390,7 @@ class World:
         if get(document, RESULT) != value:
             wrong("outcome.result", value, get(document, RESULT))
         tags = set(result["tags"]) | ({"vip"} if self.person_tag else set())
-        tags |= set(self.application[TAGS]) if get(document, JOINED) else set()
+        tags |= set(self.application[TAGS]) if document.get("_id") == "app" else set()
         if sorted(get(document, TAGS, [])) != sorted(tags):
             wrong("tags", sorted(tags), sorted(get(document, TAGS, [])))
         rows = [row["_id"] for row in get(document, ISSUES, []) if row["_id"] != "human"]

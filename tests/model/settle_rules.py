@@ -11,7 +11,7 @@ KEY = "telnyx.callControlId"
 EVENTS = "telnyx.webhookEvents"
 SIDE = "metadata.sidetone."
 REVISION, SETTLED, LOOKUP = SIDE + "revision", SIDE + "settled", SIDE + "leadLookup"
-JOINED, CONFLICT = SIDE + "joined", SIDE + "callLogIdConflict"
+CONFLICT, WROTE_ID = SIDE + "callLogIdConflict", SIDE + "wrote.callLogId"
 RESULT, WROTE_RESULT = "outcome.result", SIDE + "wrote.result"
 TAGS, WROTE_TAGS = "tags", SIDE + "wrote.tags"
 ISSUES, WROTE_ISSUES = "quality.issues", SIDE + "wrote.issues"
@@ -46,7 +46,7 @@ BREAKS = {
     "queue_unsettled": "L: an entry is added while the second updates of its revision are under way",
     "lookup_not_in_r": "L: leadLookup does not count in R",
     "unset_references": "L: references of an application's document are unset when no client_state has them",
-    "joined_id_replaced": "L: a document joined by its _id gets the derived callLogId",
+    "foreign_id_replaced": "L: a document that the application made loses its callLogId to the derived one",
     "derived_from_outside": "L: another leg may take this leg's derived id from its client_state",
 }
 
@@ -143,7 +143,7 @@ class Steps:
         yield from self._upsert(query, update, there)
 
     def _upsert(self, query, update, there):
-        update = {**update, "$setOnInsert": {"callLogId": DERIVED, "isActive": True}}
+        update = {**update, "$setOnInsert": {"callLogId": DERIVED, WROTE_ID: DERIVED, "isActive": True}}
         while True:
             if (yield self._update(query, update)):
                 return
@@ -156,7 +156,7 @@ class Steps:
 
     def _join(self, payload):
         """An application's document that waits for this leg is taken before a new one is made."""
-        joined = {"$set": {KEY: LEG, JOINED: True}}
+        joined = {"$set": {KEY: LEG}}
         for key, path in (("callLogId", "callLogId"), ("callId", "_id")):
             if key in payload:
                 try:
@@ -197,19 +197,19 @@ class Steps:
             gone = [path for path in gone if get(document, path) is not None]
         paths = {**result["paths"], REVISION: revision}
         unset = {} if "no_unset" in self.breaks else dict.fromkeys(gone, "")
-        wanted = result["wanted"]
-        if get(document, JOINED):
-            other = wanted is not None and wanted != document["callLogId"]
-            change = {CONFLICT: wanted} if other else {}
-            unset = unset if other else {**unset, CONFLICT: ""}
-            if "joined_id_replaced" in self.breaks:
-                change = {"callLogId": wanted or DERIVED}
-            return (yield self._update(query, {"$set": {**paths, **change}, "$unset": unset}))
+        wanted, name = result["wanted"], document["callLogId"]
+        if name != get(document, WROTE_ID) and "foreign_id_replaced" not in self.breaks:
+            # Somebody else named this document: it keeps the name.
+            other = wanted not in (None, name)
+            change = {"$set": {**paths, CONFLICT: wanted}, "$unset": unset} if other else {
+                "$set": paths, "$unset": {**unset, CONFLICT: ""}}
+            return (yield self._update(query, change))
+        called = lambda new: {"callLogId": new, WROTE_ID: new}
         try:
-            return (yield self._update(query, {"$set": {**paths, "callLogId": wanted or DERIVED},
+            return (yield self._update(query, {"$set": {**paths, **called(wanted or DERIVED)},
                                                "$unset": {**unset, CONFLICT: ""}}))
         except DuplicateKey:
-            return (yield self._update(query, {"$set": {**paths, "callLogId": DERIVED, CONFLICT: wanted},
+            return (yield self._update(query, {"$set": {**paths, **called(DERIVED), CONFLICT: wanted},
                                                "$unset": unset}))
 
     def _second(self, document, result, revision):
