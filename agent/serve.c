@@ -145,7 +145,14 @@ static void on_hangup_signal(uv_signal_t *signal, int number) {
 
 static int open_store(struct serve *s) {
   char why[512];
-  const struct store_options options = {.directory = s->config.store_dir, .wake = wake_loop, .wake_arg = s};
+  bool redis = s->config.redis_url[0] != '\0';
+  const struct store_options options = {.directory = s->config.store_dir,
+                                        .wake = wake_loop,
+                                        .wake_arg = s,
+                                        .sinks = {[SINK_MONGO] = s->config.mongo_uri[0] != '\0',
+                                                  [SINK_REDIS_QUEUE] = redis,
+                                                  [SINK_REDIS_ALERTS] = redis}};
+  memcpy(s->metrics.sink_configured, options.sinks, sizeof options.sinks);
   if (store_open(&s->store, &options, why, sizeof why) != 0) {
     return cli_failed("serve", "store.dir: %s", why);
   }

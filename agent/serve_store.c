@@ -138,9 +138,13 @@ static void put_event(void *arg, const char *leg, const char *id, int64_t at_ms,
   size_t bytes;
   char *text = document_text(element, false, &bytes);
   if (text == NULL) return;
-  put(arg,
-      &(struct store_request){
-          .kind = STORE_PUT_EVENT, .leg = leg, .id = id, .at_ms = at_ms, .body = text, .body_bytes = bytes});
+  put(arg, &(struct store_request){.kind = STORE_PUT_EVENT,
+                                   .leg = leg,
+                                   .id = id,
+                                   .deliver = leg != NULL,
+                                   .at_ms = at_ms,
+                                   .body = text,
+                                   .body_bytes = bytes});
   free(text);
 }
 
@@ -153,6 +157,7 @@ static void put_part(void *arg, const char *leg, const struct part *part) {
   put(arg, &(struct store_request){.kind = STORE_PUT_PART,
                                    .leg = leg,
                                    .id = part->id,
+                                   .deliver = part->state != PART_OPEN || part->n == 1,
                                    .n = part->n,
                                    .open = part->state == PART_OPEN,
                                    .body = text,
@@ -170,6 +175,7 @@ static void put_calllog(void *arg, const struct engine_calllog *calllog) {
                                    .id = f->call_log_id,
                                    .n = calllog->revision,
                                    .open = !f->complete,
+                                   .ended = f->ended,
                                    .at_ms = f->initiated_at_ms,
                                    .status = f->status,
                                    .direction = f->direction,
@@ -182,8 +188,7 @@ static void put_calllog(void *arg, const struct engine_calllog *calllog) {
   free(text);
 }
 
-static void load_leg(void *arg, const char *leg) {
-  struct serve *s = arg;
+void serve_store_load(struct serve *s, const char *leg) {
   struct ticket *t = new_ticket(s);
   if (t == NULL) return;
   t->leg = strdup(leg);
@@ -192,6 +197,10 @@ static void load_leg(void *arg, const char *leg) {
   if (t->leg != NULL && store_submit(s->store, &request) == 0) return;
   log_event(LOG_WARN, leg, "what is stored of a leg could not be asked for");
   ticket_free(s, t);
+}
+
+static void load_leg(void *arg, const char *leg) {
+  serve_store_load(arg, leg);
 }
 
 static void close_socket(void *arg, conn_id socket, int code, const char *reason) {
@@ -227,6 +236,7 @@ void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, s
                                           .ticket = t->number,
                                           .leg = leg,
                                           .id = event->id,
+                                          .deliver = leg != NULL,
                                           .want_facts = leg != NULL && !engine_knows(s->engine, leg),
                                           .at_ms = at->wall_us / 1000,
                                           .body = text,
