@@ -162,6 +162,23 @@ static void add_parse_errors(struct buffer *t, const struct metrics *m) {
   }
 }
 
+static void add_outbox(struct buffer *t, const struct metrics *m) {
+  static const char rows_name[] = "sidetone_outbox_rows", oldest_name[] = "sidetone_outbox_oldest_seconds";
+  head(t, rows_name, "Rows of the outbox that wait for a sink, and that it has refused.", "gauge");
+  for (int i = 0; i < SINK_COUNT; i++) {
+    if (!m->sink_configured[i]) continue;
+    buffer_printf(t, "%s{sink=\"%s\",state=\"pending\"} %llu\n", rows_name, sink_names[i],
+                  (unsigned long long)m->outbox_pending[i]);
+    buffer_printf(t, "%s{sink=\"%s\",state=\"dead\"} %llu\n", rows_name, sink_names[i],
+                  (unsigned long long)m->outbox_dead[i]);
+  }
+  head(t, oldest_name, "Since when the oldest row waits for a sink.", "gauge");
+  for (int i = 0; i < SINK_COUNT; i++) {
+    if (m->sink_configured[i])
+      buffer_printf(t, "%s{sink=\"%s\"} %.9g\n", oldest_name, sink_names[i], m->outbox_oldest_seconds[i]);
+  }
+}
+
 static void add_process_figure(struct buffer *t, const char *name, const char *type, const char *help,
                                double value) {
   head(t, name, help, type);
@@ -231,6 +248,7 @@ char *metrics_text(const struct metrics *m, size_t *bytes) {
   head(&t, "sidetone_store_fsync_seconds", "Time of the store's commits.", "summary");
   buffer_printf(&t, "sidetone_store_fsync_seconds_sum %.9g\nsidetone_store_fsync_seconds_count %llu\n",
                 m->store_fsync_seconds_sum, (unsigned long long)m->store_fsync_count);
+  add_outbox(&t, m);
   add_process(&t);
   return buffer_take(&t, bytes);
 }

@@ -3,9 +3,11 @@
 #ifndef AGENT_METRICS_H
 #define AGENT_METRICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/sink.h"
 #include "telnyx/frame.h"
 
 enum media_result {
@@ -81,6 +83,10 @@ struct metrics {
   uint64_t store_commits, store_quarantined;
   double store_fsync_seconds_sum;
   uint64_t store_fsync_count;
+  /* Of the outbox, filled before a scrape; a sink that is not configured has no line. */
+  bool sink_configured[SINK_COUNT];
+  uint64_t outbox_pending[SINK_COUNT], outbox_dead[SINK_COUNT];
+  double outbox_oldest_seconds[SINK_COUNT];
 };
 
 /* Which outcome a finished CallLog's status counts as. */

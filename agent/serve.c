@@ -148,6 +148,7 @@ static int open_store(struct serve *s) {
   char why[512];
   struct store_options options = {.directory = s->config.store_dir, .wake = wake_loop, .wake_arg = s};
   serve_sinks_configured(s, options.sinks);
+  memcpy(s->metrics.sink_configured, options.sinks, sizeof options.sinks);
   if (store_open(&s->store, &options, why, sizeof why) != 0) {
     return cli_failed("serve", "store.dir: %s", why);
   }

@@ -59,6 +59,8 @@ void serve_watch_store(struct serve *s, struct store_stats *stats);
 struct engine_effects serve_store_effects(struct serve *s);
 /* A verified event goes to disk; its webhook is answered after the commit. Takes the event over. */
 void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, struct event *event);
+/* What is stored of a leg comes to the engine; a CallLog of it that is bad is made again. */
+void serve_store_load(struct serve *s, const char *leg);
 void serve_store_answers(struct serve *s);
 void serve_store_again(struct serve *s); /* once a tick: what was refused */
 bool serve_store_idle(const struct serve *s);

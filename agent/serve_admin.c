@@ -5,6 +5,7 @@
 #include "agent/fold.h"
 #include "agent/log.h"
 #include "agent/serve.h"
+#include "store/outbox.h"
 #include "telnyx/stream_key.h"
 #include "telnyx/timestamp.h"
 
@@ -94,6 +95,20 @@ static void ready(struct serve *s, conn_id conn) {
   json_decref(body);
 }
 
+static void fill_outbox(struct metrics *m, struct store *store) {
+  struct outbox_depth depth[SINK_COUNT];
+  int64_t now_ms = serve_now().wall_us / 1000;
+  outbox_depth(store, depth);
+  for (int i = 0; i < SINK_COUNT; i++) {
+    int64_t oldest_ms = depth[i].oldest_pending_at_ms;
+    m->outbox_pending[i] = depth[i].pending;
+    m->outbox_dead[i] = depth[i].dead;
+    /* The clock may have been set back since. */
+    m->outbox_oldest_seconds[i] =
+        oldest_ms > 0 && oldest_ms < now_ms ? (double)(now_ms - oldest_ms) / 1e3 : 0;
+  }
+}
+
 static void metrics(struct serve *s, conn_id conn) {
   struct store_stats stats;
   store_stats(s->store, &stats);
@@ -102,6 +117,7 @@ static void metrics(struct serve *s, conn_id conn) {
   s->metrics.store_commits = stats.commits;
   s->metrics.store_fsync_seconds_sum = stats.fsync_seconds_sum;
   s->metrics.store_fsync_count = stats.fsync_count;
+  fill_outbox(&s->metrics, s->store);
   size_t bytes = 0;
   struct buffer all = {0};
   char *text = metrics_text(&s->metrics, &bytes);
@@ -122,6 +138,7 @@ struct look_up {
   struct serve *serve;
   conn_id conn;
   char *directory, *id, *text;
+  char *damaged; /* the leg of a CallLog with this id and a bad checksum */
 };
 
 static void look(uv_work_t *work) {
@@ -130,6 +147,8 @@ static void look(uv_work_t *work) {
   struct store_reader *reader;
   if (store_reader_open(&reader, l->directory, why, sizeof why) != 0) return;
   l->text = store_reader_get(reader, l->id);
+  const char *damaged = store_reader_damaged(reader);
+  if (damaged != NULL) l->damaged = strdup(damaged);
   store_reader_close(reader);
 }
 
@@ -141,9 +160,11 @@ static void looked(uv_work_t *work, int status) {
   } else {
     reply_text(l->serve, l->conn, 404, json_media_type, "{\"error\":\"no such call\"}");
   }
+  if (l->serve->server != NULL && l->damaged != NULL) serve_store_load(l->serve, l->damaged);
   free(l->directory);
   free(l->id);
   free(l->text);
+  free(l->damaged);
   free(l);
 }
 

@@ -141,7 +141,7 @@ static void put_event(void *arg, const char *leg, const char *id, int64_t at_ms,
   put(arg, &(struct store_request){.kind = STORE_PUT_EVENT,
                                    .leg = leg,
                                    .id = id,
-                                   .deliver = true,
+                                   .deliver = leg != NULL,
                                    .at_ms = at_ms,
                                    .body = text,
                                    .body_bytes = bytes});
@@ -188,8 +188,7 @@ static void put_calllog(void *arg, const struct engine_calllog *calllog) {
   free(text);
 }
 
-static void load_leg(void *arg, const char *leg) {
-  struct serve *s = arg;
+void serve_store_load(struct serve *s, const char *leg) {
   struct ticket *t = new_ticket(s);
   if (t == NULL) return;
   t->leg = strdup(leg);
@@ -206,6 +205,10 @@ static void ask_elsewhere(void *arg, const char *leg, bool due) {
 
 static void stream_missing(void *arg, const char *leg, const char *cause) {
   serve_look_missing(arg, leg, cause);
+}
+
+static void load_leg(void *arg, const char *leg) {
+  serve_store_load(arg, leg);
 }
 
 static void close_socket(void *arg, conn_id socket, int code, const char *reason) {
@@ -243,7 +246,7 @@ void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, s
                                           .ticket = t->number,
                                           .leg = leg,
                                           .id = event->id,
-                                          .deliver = true,
+                                          .deliver = leg != NULL,
                                           .want_facts = leg != NULL && !engine_knows(s->engine, leg),
                                           .at_ms = at->wall_us / 1000,
                                           .body = text,

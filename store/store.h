@@ -22,7 +22,7 @@ enum store_request_kind {
   STORE_PUT_PART,    /* a media part's facts: kept when `n` is greater than what is there */
   STORE_PUT_ALERT,   /* a row of the outbox for the alerts' sink: nothing else is kept of it */
   STORE_PUT_CALLLOG, /* the folded document of a leg: replaced when `revision` is not smaller */
-  STORE_LOAD_LEG     /* only the facts, please */
+  STORE_LOAD_LEG     /* only the facts, please; a CallLog of the leg that is bad goes to quarantine */
 };
 
 struct store_request {
@@ -44,8 +44,9 @@ struct store_request {
 
 enum store_status {
   STORE_DONE,
-  STORE_DUPLICATE, /* nothing written: an event that was there, an older part or CallLog than what is there */
-  STORE_FAILED     /* nothing of this request is on disk; `error` says why */
+  STORE_DUPLICATE, /* nothing written: an event that was there, an older part or CallLog than what is there; what is
+                      there with a bad checksum goes to quarantine and counts as not there */
+  STORE_FAILED /* nothing of this request is on disk; `error` says why */
 };
 
 struct store_fact {
@@ -116,6 +117,9 @@ int store_reader_list(struct store_reader *r, void (*row)(void *arg, const struc
 /* The document's JSON text, malloc'ed, or NULL: there is none, or its checksum is wrong. */
 char *store_reader_get(struct store_reader *r, const char *call_log_id);
 char *store_reader_get_leg(struct store_reader *r, const char *leg);
+/* The leg whose CallLog had a bad checksum at the newest store_reader_get(), or NULL. STORE_LOAD_LEG moves it to
+ * quarantine, and its facts, which that gives, make it again. */
+const char *store_reader_damaged(const struct store_reader *r);
 void store_reader_close(struct store_reader *r);
 
 #endif
