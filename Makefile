@@ -84,7 +84,14 @@ $(OUT)/tests/%: tests/%.c $(LIBRARY)
 	@echo "  CC $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(OUT)/tests/$*.d -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS) -lcmocka
 
--include $(OBJECTS:.o=.d) $(TESTS:=.d)
+# Programs that tests drive.
+TOOLS := $(patsubst tests/tools/%.c,$(OUT)/tools/%,$(wildcard tests/tools/*.c))
+$(OUT)/tools/%: tests/tools/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(OUT)/tools/$*.d -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
+
+-include $(OBJECTS:.o=.d) $(TESTS:=.d) $(TOOLS:=.d)
 
 debug:
 	$(MAKE) VARIANT=debug
@@ -115,7 +122,7 @@ $(SERVICES): tests/services/build tests/services/pom.xml tests/services/checksum
 services: check-deps
 	@tests/services/run
 
-e2e: $(OUT)/sidetone $(SERVICES)
+e2e: $(OUT)/sidetone $(TOOLS) $(SERVICES)
 	SIDETONE=$(OUT)/sidetone $(PYTHON) -m pytest -q tests/e2e
 
 asan:
@@ -163,7 +170,7 @@ lint:
 	@tests/lint
 
 format:
-	clang-format -i $(wildcard */*.c */*.h tests/fuzz/*.c)
+	clang-format -i $(wildcard */*.c */*.h tests/fuzz/*.c tests/tools/*.c)
 
 # A configuration that is there is the user's.
 install: all

@@ -5,8 +5,8 @@
 
 #include "store/mongo_error.h"
 
-/* One bulk is one command: 1,000 operations is what old servers take, and MongoDB's messages end at 48 MB. */
-enum { BULK_MAX = 1000, BULK_BYTES = 8 << 20, DOCUMENT_BYTES_MAX = 16 << 20 };
+/* One bulk is one command; MongoDB's messages end at 48 MB. */
+enum { BULK_BYTES = 8 << 20, DOCUMENT_BYTES_MAX = 16 << 20 };
 
 static uint32_t length_of(const uint8_t *bson) {
   uint32_t le;
@@ -32,6 +32,14 @@ void mongo_note_failure(struct mongo *m, const struct sink_outcome *outcome) {
   if (outcome->result != SINK_AWAY) return;
   m->failure = *outcome;
   mongo_index_doubt(m);
+  /* A server too slow for a step of this size would be too slow every time. */
+  if (strcmp(outcome->kind, "timeout") == 0 || strcmp(outcome->kind, "write_concern") == 0)
+    m->step_max = m->step_max > 4 ? m->step_max / 4 : 1;
+}
+
+void mongo_answered(struct mongo *m, int64_t began_ms) {
+  if (mongo_now_ms() - began_ms < m->link.socket_ms / 8)
+    m->step_max = m->step_max < MONGO_STEP_MAX / 2 ? m->step_max * 2 : MONGO_STEP_MAX;
 }
 
 void mongo_failed(struct mongo *m, const bson_error_t *error, const bson_t *reply, int64_t began_ms,
@@ -146,11 +154,12 @@ static void take_reply(struct mongo *m, const bson_t *reply, const bson_error_t 
     outcome.result = SINK_AWAY;
     snprintf(outcome.kind, sizeof outcome.kind, "write_concern");
   } else if (!refused) {
-    mongo_failed(m, error, reply, began_ms, &outcome);
+    mongo_link_failed(&m->link, error, reply, began_ms, &outcome);
   }
+  if (outcome.result != SINK_AWAY) mongo_answered(m, began_ms);
   if (outcome.result == SINK_DONE) return;
   fail_acknowledged(sent, count, &outcome);
-  if (outcome.result == SINK_AWAY) m->failure = outcome;
+  if (outcome.result == SINK_AWAY) mongo_note_failure(m, &outcome);
 }
 
 /* Sends sent[0..count). */
@@ -162,7 +171,10 @@ static int64_t execute(struct mongo *m, mongoc_bulk_operation_t *bulk, struct mo
   const bool all_well = mongoc_bulk_operation_execute(bulk, &reply, &error) != 0;
   const int64_t matched = number_of(&reply, "nMatched") + number_of(&reply, "nUpserted");
   mongoc_bulk_operation_destroy(bulk); /* before the client may go */
-  if (!all_well) take_reply(m, &reply, &error, began_ms, sent, count);
+  if (all_well)
+    mongo_answered(m, began_ms);
+  else
+    take_reply(m, &reply, &error, began_ms, sent, count);
   bson_destroy(&reply);
   return matched;
 }
@@ -170,10 +182,10 @@ static int64_t execute(struct mongo *m, mongoc_bulk_operation_t *bulk, struct mo
 /* Sends as many of the writes as one bulk takes; returns how many it looked at. */
 static size_t send_some(struct mongo *m, struct mongo_write *writes, size_t count, const bson_t opts[2],
                         int64_t *matched) {
-  struct mongo_write *sent[BULK_MAX];
+  struct mongo_write *sent[MONGO_STEP_MAX];
   mongoc_bulk_operation_t *bulk = new_bulk(m);
   size_t i = 0, taken = 0, bytes = 0;
-  for (; i < count && taken < BULK_MAX; i++) {
+  for (; i < count && taken < m->step_max; i++) {
     struct mongo_write *w = &writes[i];
     const size_t more = bytes_of(w);
     if (more > DOCUMENT_BYTES_MAX) {

@@ -19,6 +19,7 @@ struct mongo {
   /* Of one deliver(): once the server is away, nothing more of the batch is tried (else every step would wait out a
    * timeout of its own). SINK_DONE: it is not. */
   struct sink_outcome failure;
+  size_t step_max; /* operations a bulk and legs a read: fewer after a timeout, more after a fast answer */
   atomic_bool stopping;
 
   int64_t indexes_looked_at_ms; /* monotonic; 0: look at the next occasion */
@@ -30,6 +31,8 @@ struct mongo {
 };
 
 /* ---- mongo_bulk.c ---- */
+
+enum { MONGO_STEP_MAX = 1000 }; /* operations that old servers take in one command */
 
 struct mongo_write {
   const struct mongo_op *op;
@@ -45,6 +48,8 @@ int64_t mongo_bulk(struct mongo *m, struct mongo_write *writes, size_t count);
 /* Notes a failure of a call that began at `began_ms`; later steps of this batch see it in m->failure. */
 void mongo_failed(struct mongo *m, const bson_error_t *error, const bson_t *reply, int64_t began_ms,
                   struct sink_outcome *out);
+/* A call that began at `began_ms` was answered. */
+void mongo_answered(struct mongo *m, int64_t began_ms);
 /* The same for an outcome that mongo_link.c has given. */
 void mongo_note_failure(struct mongo *m, const struct sink_outcome *outcome);
 /* True: the batch may go on, and there is a client. */
