@@ -113,7 +113,7 @@ static int make(struct mongo *m, size_t i, char *refusal, size_t bytes) {
   uint32_t code = 0;
   if (m->sharded && i == MONGO_INDEX_CALL_CONTROL_ID) {
     snprintf(refusal, bytes,
-             "the collection is sharded, but not by a unique key that begins with telnyx.callControlId");
+             "the collection is sharded, but its shard key is not a unique telnyx.callControlId");
     return 1;
   }
   return create(m, &mongo_indexes[i], m->sharded && mongo_indexes[i].unique, refusal, bytes, &code);
