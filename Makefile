@@ -41,9 +41,11 @@ CHECK_PACKAGES := libcmocka-dev clang libclang-rt-14-dev clang-format curl pytho
   python3-requests python3-nacl python3-pymongo python3-redis redis-server redis-tools openjdk-17-jdk-headless maven \
   golang-go ca-certificates
 
-LIBS := libuv libwebsockets libcurl jansson sndfile samplerate sqlite3 inih libmongoc-1.0 hiredis libssl libcrypto
 # Looked up when something is compiled, so that `make deps` can come first on a bare machine.
-PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+# hiredis has TLS from 1.0 on, in a library of its own; without it rediss:// is refused in words.
+REDIS_TLS = $(shell pkg-config --exists 'hiredis_ssl >= 1.0' 2>/dev/null && echo hiredis_ssl)
+LIBS = libuv libwebsockets libcurl jansson sndfile samplerate sqlite3 inih libmongoc-1.0 hiredis $(REDIS_TLS) libssl libcrypto
+PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null) $(if $(REDIS_TLS),-DSIDETONE_REDIS_TLS)
 PKG_LIBS = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lhttp_parser -lpthread -lm
 
 # Floating point is never contracted: the same fixture gives the same bytes on every machine.
@@ -59,6 +61,7 @@ OBJECTS := $(SOURCES:%.c=$(OUT)/obj/%.o)
 LIBRARY := $(OUT)/libsidetone.a
 MAIN := $(OUT)/obj/agent/main.o
 TESTS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/test_*.c))
+TOOLS := $(patsubst tests/tools/%.c,$(OUT)/tools/%,$(wildcard tests/tools/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
 JOBS := $(shell nproc)
@@ -84,8 +87,7 @@ $(OUT)/tests/%: tests/%.c $(LIBRARY)
 	@echo "  CC $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(OUT)/tests/$*.d -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS) -lcmocka
 
-# Programs that tests drive.
-TOOLS := $(patsubst tests/tools/%.c,$(OUT)/tools/%,$(wildcard tests/tools/*.c))
+# What drives a part of the program from outside, for tests/e2e.
 $(OUT)/tools/%: tests/tools/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  CC $<"
@@ -126,7 +128,7 @@ e2e: $(OUT)/sidetone $(TOOLS) $(SERVICES)
 	SIDETONE=$(OUT)/sidetone $(PYTHON) -m pytest -q tests/e2e
 
 asan:
-	@$(MAKE) --no-print-directory VARIANT=asan -j$(JOBS) all $(TESTS:build/%=build/asan/%)
+	@$(MAKE) --no-print-directory VARIANT=asan -j$(JOBS) all $(TESTS:build/%=build/asan/%) $(TOOLS:build/%=build/asan/%)
 	@ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory VARIANT=asan test
 	@ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory VARIANT=asan e2e
 
@@ -158,7 +160,7 @@ bench: build/sidetone build/bench/bench
 
 # Both cores build; the tests themselves run one after the other.
 check: check-deps
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(TESTS) $(SERVICES)
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(TESTS) $(TOOLS) $(SERVICES)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory e2e

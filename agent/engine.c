@@ -80,11 +80,13 @@ void engine_facts(struct engine *e, const struct moment *at, const char *leg, js
   for (size_t i = 0; i < element_count; i++) {
     if (facts_add_element(c->facts, elements[i])) c->dirty = true;
   }
+  char cut[sizeof c->missing] = "";
   for (size_t i = 0; i < part_count; i++) {
     c->had_socket = true;
     if (restart && cut_here(e, parts[i])) {
       parts[i]->state = PART_CUT;
       parts[i]->n++;
+      snprintf(cut, sizeof cut, "%s", parts[i]->id);
       if (e->effects.put_part != NULL) e->effects.put_part(e->effects.arg, leg, parts[i], true);
     }
     if (facts_put_part(c->facts, parts[i])) c->dirty = true;
@@ -93,6 +95,7 @@ void engine_facts(struct engine *e, const struct moment *at, const char *leg, js
   c->finished_counted = true; /* an end that was stored before is no new end */
   call_settle(e, at, c);
   c->finished_counted = counted || c->summary.ended;
+  if (restart) call_miss_at_start(c, at, *cut != '\0' ? cut : NULL);
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
@@ -170,6 +173,14 @@ bool engine_all_ended(const struct engine *e) {
     if (!c->summary.ended || c->socket != NULL || c->dirty) return false;
   }
   return true;
+}
+
+const char *engine_leg_of(struct engine *e, const char *call_log_id) {
+  struct call *c, *next;
+  HASH_ITER(hh, e->calls, c, next) {
+    if (strcmp(c->summary.call_log_id, call_log_id) == 0) return c->facts->leg;
+  }
+  return NULL;
 }
 
 json_t *engine_document(struct engine *e, const char *call_log_id) {

@@ -37,6 +37,9 @@ struct engine_effects {
   /* A leg is quiet here: does anybody know more of it, other agents or Telnyx? Answer with engine_facts() for what
    * others know, then engine_elsewhere(). `due`: it would be given up now. NULL: there is nobody to ask. */
   void (*ask_elsewhere)(void *arg, const char *leg, bool due);
+  /* A leg that is up has no stream here for 5 s: its socket broke off without `stop`, or the last process ended while it
+   * was up. `cause` names the part, or the answer (`_id` of its element), for ever the same. Once for each loss. */
+  void (*stream_missing)(void *arg, const char *leg, const char *cause);
   void (*close_socket)(void *arg, conn_id socket, int code, const char *reason);
   void *arg;
 };
@@ -59,6 +62,10 @@ void engine_free(struct engine *e);
 /* A verified webhook that is on disk already (or needs no disk). False: the event was known. */
 bool engine_event(struct engine *e, const struct moment *at, const struct event *event);
 bool engine_knows(const struct engine *e, const char *leg);
+/* Up, as far as is known here, and without a socket here. */
+bool engine_lacks_stream(const struct engine *e, const char *leg);
+/* The leg of a call in memory, by callLogId; NULL: none. Until the next call. */
+const char *engine_leg_of(struct engine *e, const char *call_log_id);
 /* What the log calls a leg: its callLogId, or `leg` when it is not in memory. Until the next call. */
 const char *engine_call_name(const struct engine *e, const char *leg);
 /* Facts from the store: elements of telnyx.webhookEvents and parts. `restart`: found at our own start,

@@ -44,8 +44,34 @@ static void ask(struct engine *e, const struct moment *at, struct call *c) {
   e->effects.ask_elsewhere(e->effects.arg, c->facts->leg, is_due(at, c));
 }
 
+void call_miss_stream(struct call *c, const struct moment *at, const char *cause) {
+  snprintf(c->missing, sizeof c->missing, "%s", cause);
+  c->missing_us = at->mono_us;
+}
+
+void call_miss_at_start(struct call *c, const struct moment *at, const char *cut) {
+  if (c->summary.ended || c->socket != NULL) return;
+  if (cut != NULL || c->had_socket) {
+    if (cut != NULL) call_miss_stream(c, at, cut);
+    return;
+  }
+  for (size_t i = json_array_size(c->facts->webhooks); i-- > 0;) {
+    const json_t *element = json_array_get(c->facts->webhooks, i);
+    if (strcmp(json_string_value(json_object_get(element, "eventType")), "call.answered") != 0) continue;
+    call_miss_stream(c, at, json_string_value(json_object_get(json_object_get(element, "_id"), "$oid")));
+    return;
+  }
+}
+
+static void tell_missing(struct engine *e, const struct moment *at, struct call *c) {
+  if (*c->missing == '\0' || at->mono_us - c->missing_us < MISSING_AFTER_US) return;
+  if (e->effects.stream_missing != NULL) e->effects.stream_missing(e->effects.arg, c->facts->leg, c->missing);
+  *c->missing = '\0';
+}
+
 /* Its end may have gone to another agent, so the question does not wait until the leg would be given up. */
 void call_tick_quiet(struct engine *e, const struct moment *at, struct call *c) {
+  tell_missing(e, at, c);
   if (e->effects.ask_elsewhere == NULL) {
     if (is_due(at, c)) give_up(e, at, c);
   } else if (at->mono_us - c->quiet_since_us >= LOST_AFTER_US &&
@@ -61,6 +87,11 @@ void engine_elsewhere(struct engine *e, const struct moment *at, const char *leg
     return;
   give_up(e, at, c);
   call_settle(e, at, c);
+}
+
+bool engine_lacks_stream(const struct engine *e, const char *leg) {
+  const struct call *c = call_find(e, leg);
+  return c != NULL && c->socket == NULL && !c->summary.ended;
 }
 
 void engine_ask(struct engine *e, const struct moment *at, const char *call_log_id) {

@@ -13,7 +13,7 @@
 
 enum { EFFECTS_MAX = 4000, LEGS_MAX = 8, PARTS_MAX = 32 };
 
-enum effect_kind { PUT_EVENT, PUT_PART, PUT_CALLLOG, LOAD_LEG, CLOSE_SOCKET, ASK_ELSEWHERE };
+enum effect_kind { PUT_EVENT, PUT_PART, PUT_CALLLOG, LOAD_LEG, CLOSE_SOCKET, ASK_ELSEWHERE, STREAM_MISSING };
 
 struct effect {
   enum effect_kind kind;
@@ -134,6 +134,11 @@ static inline void on_ask_elsewhere(void *arg, const char *leg, bool due) {
   note_effect(arg, ASK_ELSEWHERE, leg)->flag = due;
 }
 
+static inline void on_stream_missing(void *arg, const char *leg, const char *cause) {
+  struct effect *f = note_effect(arg, STREAM_MISSING, leg);
+  snprintf(f->text, sizeof f->text, "%s", cause);
+}
+
 /* `token` as telnyx.stream_token, "" for none; `asks`: there is somebody to ask for a quiet leg. */
 static inline struct world *world_of(const char *token, bool keep_finished, bool asks) {
   struct world *w = calloc(1, sizeof *w);
@@ -148,6 +153,7 @@ static inline struct world *world_of(const char *token, bool keep_finished, bool
                                          .put_calllog = on_put_calllog,
                                          .load_leg = on_load_leg,
                                          .ask_elsewhere = asks ? on_ask_elsewhere : NULL,
+                                         .stream_missing = on_stream_missing,
                                          .close_socket = on_close_socket,
                                          .arg = w};
   w->e = engine_create(&options, &effects, &w->metrics);

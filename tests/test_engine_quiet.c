@@ -112,6 +112,77 @@ static void an_open_part_is_delivered_now_and_then(void **state) {
   world_free(w);
 }
 
+static void a_stream_that_broke_off_is_missed(void **state) {
+  (void)state;
+  struct world *w = world_of("", true, true);
+  hook(w, LEG, "call.answered", 0, parties);
+  streamed(w, 1000, 4000); /* without `stop` */
+  assert_true(engine_lacks_stream(w->e, LEG));
+  ticks_until(w, 8999);
+  assert_int_equal(count_effects(w, STREAM_MISSING), 0);
+  ticks_until(w, 9000);
+  ticks_until(w, 60000);
+  assert_int_equal(count_effects(w, STREAM_MISSING), 1);
+  assert_string_equal(last_effect(w, STREAM_MISSING)->text, "a_7");
+  world_free(w);
+}
+
+static void a_stream_that_stopped_or_came_again_is_not_missed(void **state) {
+  (void)state;
+  struct world *w = world_of("", true, true);
+  hook(w, LEG, "call.answered", 0, parties);
+  open_socket(w, 1, 1000);
+  start_frame(w, 1, 1000, LEG, "PCMU");
+  message(w, 1, 3000, "{'event':'stop','sequence_number':'9','stop':{'call_control_id':'" LEG "'}}");
+  close_by_peer(w, 1, 3100);
+  ticks_until(w, 20000);
+  open_socket(w, 2, 20000);
+  start_frame(w, 2, 20000, LEG, "PCMU");
+  close_by_peer(w, 2, 21000);
+  open_socket(w, 3, 23000);
+  start_frame(w, 3, 23000, LEG, "PCMU");
+  ticks_until(w, 40000);
+  close_by_peer(w, 3, 40000);
+  hook(w, LEG, "call.hangup", 41000, ", 'hangup_cause': 'normal_clearing'");
+  ticks_until(w, 60000);
+  assert_int_equal(count_effects(w, STREAM_MISSING), 0);
+  world_free(w);
+}
+
+/* An element as the store gives it back. */
+static json_t *element(const char *id, const char *type, const char *when) {
+  return json_pack("{s:{s:s}, s:s, s:{s:s}, s:{s:s}}", "_id", "$oid", id, "eventType", type, "timestamp",
+                   "$date", when, "payload", "call_control_id", LEG);
+}
+
+static void a_leg_found_at_the_start_misses_its_stream(void **state) {
+  (void)state;
+  struct world *w = world_of("", true, true);
+  json_t *answered = element("0123456789abcdef01234567", "call.answered", "2026-09-14T08:15:00.000Z");
+  stored(w, LEG)->events++;
+  engine_facts(w->e, moment_ms(w, 0), LEG, &answered, 1, NULL, 0, true);
+  json_decref(answered);
+  ticks_until(w, 6000);
+  assert_int_equal(count_effects(w, STREAM_MISSING), 1);
+  assert_string_equal(last_effect(w, STREAM_MISSING)->text, "0123456789abcdef01234567");
+  world_free(w);
+}
+
+static void a_part_that_a_crash_cut_is_missed(void **state) {
+  (void)state;
+  struct world *w = world_of("", true, true);
+  struct part *part = part_new();
+  snprintf(part->id, sizeof part->id, "a_3");
+  part->n = 5;
+  part->opened_ms = part->start_ms = part->first_frame_ms = part->last_frame_ms = start_ms;
+  store_part(w, LEG, part);
+  engine_facts(w->e, moment_ms(w, 1000), LEG, NULL, 0, &part, 1, true);
+  ticks_until(w, 7000);
+  assert_int_equal(count_effects(w, STREAM_MISSING), 1);
+  assert_string_equal(last_effect(w, STREAM_MISSING)->text, "a_3");
+  world_free(w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_quiet_leg_is_asked_for_each_minute),
@@ -120,6 +191,10 @@ int main(void) {
       cmocka_unit_test(the_facts_of_others_end_a_leg),
       cmocka_unit_test(somebody_says_that_it_has_ended),
       cmocka_unit_test(an_open_part_is_delivered_now_and_then),
+      cmocka_unit_test(a_stream_that_broke_off_is_missed),
+      cmocka_unit_test(a_stream_that_stopped_or_came_again_is_not_missed),
+      cmocka_unit_test(a_leg_found_at_the_start_misses_its_stream),
+      cmocka_unit_test(a_part_that_a_crash_cut_is_missed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
