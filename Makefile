@@ -164,8 +164,12 @@ fuzz-brief: $(FUZZERS)
 build/bench/bench: tests/bench/bench.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
-bench: build/sidetone build/bench/bench
+build/bench/load_webhooks: tests/bench/load_webhooks.c
+	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LDFLAGS)
+bench: build/sidetone build/bench/bench build/bench/load_webhooks
 	@build/bench/bench build/sidetone fixtures/demo build/bench
+	@SIDETONE=build/sidetone tests/bench/sinks.py build/bench/sinks
 
 # Both cores build; the tests themselves run one after the other.
 check: check-deps
