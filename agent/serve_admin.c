@@ -74,7 +74,7 @@ static int admin_headers(void *arg, const struct http_request *request, const ch
 
 /* ---- /readyz --------------------------------------------------------------------------------- */
 
-static void add_reason(json_t *reasons, const char *part, int64_t since_ms, const char *text) {
+void serve_add_reason(json_t *reasons, const char *part, int64_t since_ms, const char *text) {
   char since[TIMESTAMP_BYTES];
   timestamp_format_ms(since_ms, since);
   json_array_append_new(reasons, json_pack("{s:s, s:s, s:s}", "part", part, "since", since, "text", text));
@@ -85,9 +85,11 @@ static void ready(struct serve *s, conn_id conn) {
   serve_watch_store(s, &stats);
   json_t *reasons = json_array();
   bool unready = !stats.writable || s->draining;
-  if (!stats.writable) add_reason(reasons, "store", s->store_away_since_ms, stats.reason);
-  if (s->draining) add_reason(reasons, "agent", s->draining_since_ms, "draining: it is about to stop");
-  json_t *body = json_pack("{s:s, s:o}", "status", unready ? "unready" : "ready", "reasons", reasons);
+  if (!stats.writable) serve_add_reason(reasons, "store", s->store_away_since_ms, stats.reason);
+  if (s->draining) serve_add_reason(reasons, "agent", s->draining_since_ms, "draining: it is about to stop");
+  serve_sinks_ready(s, reasons);
+  const char *status = unready ? "unready" : json_array_size(reasons) > 0 ? "degraded" : "ready";
+  json_t *body = json_pack("{s:s, s:o}", "status", status, "reasons", reasons);
   serve_reply_json(s, conn, unready ? 503 : 200, body);
   json_decref(body);
 }
@@ -101,9 +103,14 @@ static void metrics(struct serve *s, conn_id conn) {
   s->metrics.store_fsync_seconds_sum = stats.fsync_seconds_sum;
   s->metrics.store_fsync_count = stats.fsync_count;
   size_t bytes = 0;
+  struct buffer all = {0};
   char *text = metrics_text(&s->metrics, &bytes);
-  server_reply(s->server, conn, text != NULL ? 200 : 500, "text/plain; version=0.0.4; charset=utf-8", text,
-               bytes);
+  buffer_put(&all, text, bytes);
+  serve_sinks_metrics(s, &all);
+  bool whole = text != NULL && !all.failed;
+  server_reply(s->server, conn, whole ? 200 : 500, "text/plain; version=0.0.4; charset=utf-8", all.data,
+               whole ? all.bytes : 0);
+  free(all.data);
   free(text);
 }
 

@@ -11,6 +11,7 @@ enum { BATCH_MAX = 32 }; /* legs a query: a document may have megabytes */
 struct question {
   struct question *next;
   char *leg;
+  int tag;
   bool away;
   uint8_t *document;
   size_t bytes;
@@ -136,13 +137,14 @@ int look_start(struct look **out, const struct look_options *options, char *why,
   return -1;
 }
 
-int look_ask(struct look *l, const char *leg) {
+int look_ask(struct look *l, const char *leg, int tag) {
   struct question *q = calloc(1, sizeof *q);
   if (q != NULL) q->leg = strdup(leg);
   if (q == NULL || q->leg == NULL) {
     free(q);
     return -ENOMEM;
   }
+  q->tag = tag;
   pthread_mutex_lock(&l->mutex);
   bool full = l->pending >= l->options.queue_max;
   if (!full) {
@@ -164,7 +166,8 @@ void look_collect(struct look *l, void (*answer)(void *arg, const struct look_an
   for (const struct question *q = first; q != NULL; q = q->next) l->pending--;
   pthread_mutex_unlock(&l->mutex);
   for (const struct question *q = first; q != NULL; q = q->next) {
-    const struct look_answer a = {.leg = q->leg, .away = q->away, .document = q->document, .bytes = q->bytes};
+    const struct look_answer a = {
+        .leg = q->leg, .tag = q->tag, .away = q->away, .document = q->document, .bytes = q->bytes};
     answer(arg, &a);
   }
   free_list(first);

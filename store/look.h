@@ -20,6 +20,7 @@ struct look_options {
 
 struct look_answer {
   const char *leg;
+  int tag;                 /* the question's */
   bool away;               /* MongoDB did not answer: nothing is known */
   const uint8_t *document; /* BSON, whole; NULL: there is none */
   size_t bytes;
@@ -28,7 +29,7 @@ struct look_answer {
 /* 0, or -1 with `why`; the reader is the caller's then. */
 int look_start(struct look **out, const struct look_options *options, char *why, size_t why_bytes);
 /* 0, -EAGAIN (full), -ENOMEM. Never blocks. */
-int look_ask(struct look *l, const char *leg);
+int look_ask(struct look *l, const char *leg, int tag);
 /* Every answer that waits; what it shows lives during the call. */
 void look_collect(struct look *l, void (*answer)(void *arg, const struct look_answer *), void *arg);
 /* Ends within the reader's timeouts. NULL is fine. */

@@ -47,6 +47,12 @@ static struct wanted wanted_rows(const struct outbox_reader *r) {
   return r->after_mongo ? after : own[r->sink];
 }
 
+/* Without MongoDB the queue's entry is the leg's CallLog: it must have been folded with the row's fact. */
+static const char *settled_only(const struct outbox_reader *r) {
+  bool local = r->sink == SINK_REDIS_QUEUE && !r->after_mongo;
+  return local ? " AND (SELECT settled >= revision FROM legs WHERE legs.leg = o.leg)" : "";
+}
+
 static int prepare(struct outbox_reader *r, enum query which, const char *sql) {
   return sqlite3_prepare_v3(r->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &r->query[which], NULL);
 }
@@ -54,12 +60,12 @@ static int prepare(struct outbox_reader *r, enum query which, const char *sql) {
 static int prepare_all(struct outbox_reader *r) {
   struct wanted w = wanted_rows(r);
   char sql[2048];
-  snprintf(sql, sizeof sql, ROW_COLUMNS "%s" ROW_JOINS "WHERE %s AND o.row > ?1 ORDER BY o.row LIMIT ?2",
-           w.index, w.condition);
+  snprintf(sql, sizeof sql, ROW_COLUMNS "%s" ROW_JOINS "WHERE %s%s AND o.row > ?1 ORDER BY o.row LIMIT ?2",
+           w.index, w.condition, settled_only(r));
   int rc = prepare(r, QUERY_ROWS, sql);
   snprintf(sql, sizeof sql,
-           ROW_COLUMNS "outbox_by_leg" ROW_JOINS "WHERE %s AND o.leg = ?1 ORDER BY o.row LIMIT ?2",
-           w.condition);
+           ROW_COLUMNS "outbox_by_leg" ROW_JOINS "WHERE %s%s AND o.leg = ?1 ORDER BY o.row LIMIT ?2",
+           w.condition, settled_only(r));
   if (rc == SQLITE_OK) rc = prepare(r, QUERY_LEG, sql);
   /* Two sinks' rows in the order of their numbers, no row of the table read. */
   if (r->after_mongo)

@@ -115,6 +115,7 @@ int store_reader_list(struct store_reader *r, void (*row)(void *arg, const struc
                       void *arg);
 /* The document's JSON text, malloc'ed, or NULL: there is none, or its checksum is wrong. */
 char *store_reader_get(struct store_reader *r, const char *call_log_id);
+char *store_reader_get_leg(struct store_reader *r, const char *leg);
 void store_reader_close(struct store_reader *r);
 
 #endif
