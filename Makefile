@@ -120,7 +120,7 @@ test: unit fixtures-test
 # The tests' MongoDB and toxiproxy, fetched once (Maven, Go) and checked against pinned checksums.
 SERVICES := build/services/.ready
 $(SERVICES): tests/services/build tests/services/pom.xml tests/services/checksums.sha256 \
-  tests/services/mongo/src/main/java/sidetone/DurableMongo.java
+  $(shell find tests/services/mongo -name '*.java')
 	@tests/services/build
 services: check-deps
 	@tests/services/run
