@@ -10,6 +10,7 @@
 #include "store/mongo_driver.h"
 #include "store/mongo_known.h"
 #include "store/mongo_link.h"
+#include "store/mongo_reply.h"
 
 struct mongo {
   struct mongo_link link;
@@ -34,14 +35,6 @@ struct mongo {
 
 enum { MONGO_STEP_MAX = 1000 }; /* operations that old servers take in one command */
 
-struct mongo_write {
-  const struct mongo_op *op;
-  bool upsert;
-  enum { WRITE_ACKNOWLEDGED, WRITE_DUPLICATE, WRITE_FAILED } answer;
-  struct sink_outcome
-      *outcome; /* SINK_DONE before; filled when it failed or was a duplicate; may be shared */
-  void *owner;  /* the caller's */
-};
 /* Sends the writes in unordered bulks of bounded size; majority. Returns how many of the acknowledged ones matched or
  * made a document. */
 int64_t mongo_bulk(struct mongo *m, struct mongo_write *writes, size_t count);

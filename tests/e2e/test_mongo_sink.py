@@ -17,7 +17,7 @@ import bson.json_util
 import pymongo
 import pytest
 
-from harness import BINARY, FIXTURES, assert_no_sanitizer, call_log_id, object_id, sidetone, until
+from harness import BINARY, DEADLINE_S, FIXTURES, assert_no_sanitizer, call_log_id, object_id, sidetone, until
 from secure import make_certificate
 
 DRIVER = BINARY.parent / "tools/sink_driver"
@@ -58,7 +58,7 @@ class Driver:
     def results(self, rows):
         return [(o["result"], o["kind"]) for o in self.deliver(rows)]
 
-    def deliver_until_done(self, rows):
+    def deliver_until_done(self, rows, deadline_s=DEADLINE_S):
         """As the runner does: what is not done goes again, without its pause."""
         def again():
             nonlocal rows
@@ -66,7 +66,7 @@ class Driver:
             assert all(o["result"] in ("done", "away") for o in outcomes), outcomes
             rows = [row for row, o in zip(rows, outcomes) if o["result"] != "done"]
             return not rows
-        until("every row done", again)
+        until("every row done", again, deadline_s)
 
     def finish(self):
         _, errors = self.process.communicate(timeout=30)
@@ -495,6 +495,32 @@ def test_a_link_cut_amid_answers_again_and_again(link, mongo_server, make_driver
     driver.deliver_until_done(rows)
     with pymongo.MongoClient(mongo_server.uri) as client:
         nothing_twice(client, "d", legs)
+
+
+def test_a_slow_link_gets_smaller_bulks(link, mongo_server, make_driver):
+    """200 kB of facts at 100 kB/s need more than the socket's timeout in one bulk, and so do the documents."""
+    driver = make_driver(f"mongodb://127.0.0.1:{link.port}", "d", socket_ms=1000, selection_ms=1000)
+    legs = [f"leg-{n}" for n in range(30)]
+    rows = [row for leg in legs for row in call_of(leg, padding="x" * 1500)]
+    driver.ask("look_after")
+    link.narrow(100)
+    assert ("away", "timeout") in driver.results(rows)
+    driver.deliver_until_done(rows, deadline_s=90)
+    with pymongo.MongoClient(mongo_server.uri) as client:
+        nothing_twice(client, "d", legs)
+
+
+def test_after_an_interrupt_nothing_is_begun(driver, mongo):
+    driver.ask("look_after")
+    driver.send("interrupt")
+    assert driver.results(call_of("leg")) == [("away", "stopping")] * 3
+    assert mongo.db.calllogs.count_documents({}) == 0
+
+
+@pytest.mark.parametrize("retry", ["true", "false"])
+def test_retry_writes_as_the_uri_says_on_a_server_without_sessions(mongo, make_driver, retry):
+    driver = make_driver(f"{mongo.uri}/?retryWrites={retry}", mongo.database)
+    assert driver.results(call_of("leg")) == [("done", "")] * 3
 
 
 # ---- reading back

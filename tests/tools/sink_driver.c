@@ -6,7 +6,7 @@
  *
  *   OPTIONS: --uri U [--database D] [--collection C] [--selection-ms N] [--socket-ms N] [--lead-lookup] [--agent A]
  *   Lines: a row {"row", "kind": "event"|"part", "leg", "id", "n", "at_ms", "body"}; "deliver": the rows so far go out
- *   as one batch; "look_after"; {"read": [legs], "whole": bool}. */
+ *   as one batch; "look_after"; "interrupt"; {"read": [legs], "whole": bool}. */
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
@@ -132,6 +132,8 @@ static void take_line(struct mongo *m, const struct mongo_options *options, cons
   } else if (word != NULL && strcmp(word, "look_after") == 0) {
     driver.look_after(driver.self, 0);
     print(stats_json(m));
+  } else if (word != NULL && strcmp(word, "interrupt") == 0) {
+    driver.interrupt(driver.self);
   } else if (json_object_get(line, "read") != NULL) {
     read_back(options, line);
   } else {
