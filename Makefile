@@ -7,6 +7,7 @@
 #   make asan       the same tests under AddressSanitizer and UBSan
 #   make fuzz       each fuzz target for FUZZ_SECONDS (default 60)
 #   make services   MongoDB, Redis and toxiproxy on free ports, until interrupted (tests/services/run -- COMMAND)
+#   make chaos      ROUNDS (1000) of kill -9 under load and a judge; SEED repeats the plans of a run
 #   make bench      measurements of docs/performance.md
 #   make lint, make format, make install (PREFIX, DESTDIR), make clean
 
@@ -66,7 +67,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c
 FUZZ_SECONDS ?= 60
 JOBS := $(shell nproc)
 
-.PHONY: all debug deps check-deps demo check test unit fixtures-test e2e asan fuzz fuzz-brief bench services lint format install clean
+.PHONY: all debug deps check-deps demo check test unit fixtures-test e2e asan fuzz fuzz-brief bench services chaos judges-test lint format install clean
 all: $(OUT)/sidetone
 
 $(OUT)/sidetone: $(MAIN) $(LIBRARY)
@@ -119,10 +120,18 @@ test: unit fixtures-test
 # The tests' MongoDB and toxiproxy, fetched once (Maven, Go) and checked against pinned checksums.
 SERVICES := build/services/.ready
 $(SERVICES): tests/services/build tests/services/pom.xml tests/services/checksums.sha256 \
-  tests/services/mongo/src/main/java/sidetone/DurableMongo.java
+  $(shell find tests/services/mongo -name '*.java')
 	@tests/services/build
 services: check-deps
 	@tests/services/run
+
+ROUNDS ?= 1000
+SEED ?=
+chaos: $(OUT)/sidetone $(SERVICES)
+	@SIDETONE=$(OUT)/sidetone tests/chaos/run --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+# The model of the fold and the judge of the chaos run: who judges is tested too.
+judges-test: $(OUT)/sidetone
+	SIDETONE=$(abspath $(OUT)/sidetone) $(PYTHON) -m pytest -q tests/model tests/chaos
 
 e2e: $(OUT)/sidetone $(TOOLS) $(SERVICES)
 	SIDETONE=$(OUT)/sidetone $(PYTHON) -m pytest -q tests/e2e
@@ -155,15 +164,21 @@ fuzz-brief: $(FUZZERS)
 build/bench/bench: tests/bench/bench.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
-bench: build/sidetone build/bench/bench
+build/bench/load_webhooks: tests/bench/load_webhooks.c
+	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LDFLAGS)
+bench: build/sidetone build/bench/bench build/bench/load_webhooks
 	@build/bench/bench build/sidetone fixtures/demo build/bench
+	@SIDETONE=build/sidetone tests/bench/sinks.py build/bench/sinks
 
 # Both cores build; the tests themselves run one after the other.
 check: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(TESTS) $(TOOLS) $(SERVICES)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory judges-test
 	@$(MAKE) --no-print-directory e2e
+	@$(MAKE) --no-print-directory chaos ROUNDS=25
 	@$(MAKE) --no-print-directory asan
 	@$(MAKE) --no-print-directory -j$(JOBS) $(FUZZERS)
 	@$(MAKE) --no-print-directory fuzz-brief
@@ -172,7 +187,7 @@ lint:
 	@tests/lint
 
 format:
-	clang-format -i $(wildcard */*.c */*.h tests/fuzz/*.c)
+	clang-format -i $(wildcard */*.c */*.h tests/fuzz/*.c tests/tools/*.c)
 
 # A configuration that is there is the user's.
 install: all
