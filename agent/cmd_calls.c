@@ -1,4 +1,4 @@
-/* sidetone calls, options and check: looking, nothing else. */
+/* sidetone calls and options: looking, nothing else. */
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
@@ -70,19 +70,4 @@ int command_options(int argc, char **argv) {
   if (argc > 1) return cli_usage("options", "nothing else is allowed");
   config_print_options(stdout);
   return EXIT_DONE;
-}
-
-int command_check(int argc, char **argv) {
-  struct cli cli;
-  struct config config;
-  if (argc > 1 && strcmp(argv[1], "--connect") == 0) {
-    return cli_usage("check", "--connect: this version has no servers to connect to yet");
-  }
-  if (cli_parse(&cli, "check", 0, argc, argv) != EXIT_DONE) return EXIT_USAGE;
-  int status = cli_config(&cli, &config);
-  if (status != EXIT_DONE) return status;
-  status = cli_check_tls("check", &config);
-  if (status == EXIT_DONE) puts("the configuration is good");
-  config_free(&config);
-  return status;
 }

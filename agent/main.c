@@ -45,7 +45,9 @@ static const struct command {
      CONFIGURATION "Looks into store.dir: give the -c and -o of `serve`, which may run meanwhile.\n"},
     {"options", command_options, "    every option, tab-separated",
      "Columns: section.key, type, default, unit, meaning.\n"},
-    {"check", command_check, "[-c FILE] [-o ...]     check the configuration", CONFIGURATION},
+    {"check", command_check, "[-c FILE] [-o ...] [--connect]     check the configuration",
+     CONFIGURATION
+     "  --connect             tries every server that is configured, and says what is wrong with it\n"},
 };
 
 static void usage(FILE *out) {

@@ -1,5 +1,6 @@
 #include "agent/queue_entry.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,29 +51,30 @@ static char *copy_of(const char *text) {
   return text ? strdup(text) : NULL;
 }
 
-static bool fill(json_t *document, struct redis_queue_entry *out) {
+/* 1, 0 or -ENOMEM, as queue_entry() has it. */
+static int fill(json_t *document, struct redis_queue_entry *out) {
   const json_t *sidetone = json_object_get(json_object_get(document, "metadata"), "sidetone");
   const char *call_log_id = json_text(document, "callLogId");
-  if (!call_log_id || !has_ended(document)) return false;
+  if (!call_log_id || !has_ended(document)) return 0;
   shorten(document);
   out->call_log_id = strdup(call_log_id);
   out->id = copy_of(json_text(json_object_get(document, "_id"), "$oid"));
   out->updated_at = copy_of(json_text(json_object_get(document, "updatedAt"), "$date"));
   json_unsigned(json_object_get(sidetone, "revision"), &out->revision);
   out->document = document_text(document, false, NULL);
-  return out->call_log_id && out->document;
+  return out->call_log_id && out->document ? 1 : -ENOMEM;
 }
 
-bool queue_entry(void *arg, const char *leg, const void *document, size_t bytes, bool is_bson,
-                 struct redis_queue_entry *out) {
+int queue_entry(void *arg, const char *leg, const void *document, size_t bytes, bool is_bson,
+                struct redis_queue_entry *out) {
   (void)arg;
   (void)leg;
   *out = (struct redis_queue_entry){.revision = 0};
   json_t *value = is_bson ? bson_to_json(document, bytes) : json_read(document, bytes, NULL, 0);
-  bool fine = fill(value, out);
+  int result = fill(value, out);
   json_decref(value);
-  if (!fine) queue_entry_free(out);
-  return fine;
+  if (result != 1) queue_entry_free(out);
+  return result;
 }
 
 void queue_entry_free(struct redis_queue_entry *entry) {

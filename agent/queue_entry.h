@@ -7,11 +7,11 @@
 
 #include "store/redis_sinks.h"
 
-/* The `entry` of struct redis_queue_options; `arg` and `leg` are not needed. False: the leg has not ended, the document
- * has no callLogId, it is no document, or no memory. Texts are malloc'ed, `id` and `updated_at` NULL when the document
+/* The `entry` of struct redis_queue_options; `arg` and `leg` are not needed. 1; 0: the leg has not ended, the document
+ * has no callLogId, or it is no document; -ENOMEM. Texts are malloc'ed, `id` and `updated_at` NULL when the document
  * has none (the local fold). Free with queue_entry_free(). */
-bool queue_entry(void *arg, const char *leg, const void *document, size_t bytes, bool is_bson,
-                 struct redis_queue_entry *out);
+int queue_entry(void *arg, const char *leg, const void *document, size_t bytes, bool is_bson,
+                struct redis_queue_entry *out);
 void queue_entry_free(struct redis_queue_entry *entry);
 
 #endif

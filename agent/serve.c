@@ -5,6 +5,7 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/clock.h"
 #include "agent/log.h"
@@ -145,7 +146,8 @@ static void on_hangup_signal(uv_signal_t *signal, int number) {
 
 static int open_store(struct serve *s) {
   char why[512];
-  const struct store_options options = {.directory = s->config.store_dir, .wake = wake_loop, .wake_arg = s};
+  struct store_options options = {.directory = s->config.store_dir, .wake = wake_loop, .wake_arg = s};
+  serve_sinks_configured(s, options.sinks);
   if (store_open(&s->store, &options, why, sizeof why) != 0) {
     return cli_failed("serve", "store.dir: %s", why);
   }
@@ -166,14 +168,11 @@ static int open_store(struct serve *s) {
 
 static int make_engine(struct serve *s) {
   const struct engine_options options = {
-      .fold = {.agent_id = s->agent_id,
-               .version = SIDETONE_VERSION,
-               .inbound_is_agent = s->config.calls_party_inbound_is_agent,
-               .plc = s->config.quality_plc,
-               .asr_stream = s->config.quality_consumer_asr_stream},
+      .fold = serve_fold_options(s),
       .agent_id = s->agent_id,
       .first_part = (uint64_t)(clock_wall_us() / 1000), /* later than any part of a former run */
       .stream_token = s->config.telnyx_stream_token,
+      .interim_us = s->config.mongo_interim_s * 1000000,
       .verbose = true,
   };
   struct engine_effects effects = serve_store_effects(s);
@@ -236,10 +235,16 @@ static void start_timers(struct serve *s) {
 
 /* The loop turns while the server goes, so first everything goes that could still call the engine: the
  * store's thread with its wakes, ticks, signals. Look-ups under way end in the last turns. */
-static void stop(struct serve *s) {
+static void stop(struct serve *s, int status) {
   uv_handle_t *own[] = {(uv_handle_t *)&s->wake, (uv_handle_t *)&s->tick,      (uv_handle_t *)&s->deadline,
                         (uv_handle_t *)&s->term, (uv_handle_t *)&s->interrupt, (uv_handle_t *)&s->hangup};
+  if (!serve_sinks_stop(s)) {
+    log_event(LOG_WARN, NULL, "a server does not answer: what it was to get is in the outbox");
+    _exit(status); /* that thread still uses the store; what is committed is safe */
+  }
+  serve_look_stop(s);
   if (s->store != NULL) store_close(s->store);
+  serve_commands_stop(s);
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) uv_close(own[i], NULL);
   server_destroy(s->server);
   s->server = NULL;
@@ -266,12 +271,14 @@ static int run(struct serve *s) {
   start_timers(s);
   int status = open_store(s);
   if (status == EXIT_DONE) status = make_engine(s);
+  if (status == EXIT_DONE) status = serve_commands_start(s);
+  if (status == EXIT_DONE) status = serve_sinks_start(s);
   if (status == EXIT_DONE) {
     serve_store_recover(s);
     status = open_listeners(s);
   }
   if (status == EXIT_DONE) uv_run(&s->loop, UV_RUN_DEFAULT);
-  stop(s);
+  stop(s, status);
   return status;
 }
 

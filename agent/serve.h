@@ -9,16 +9,23 @@
 #include <uthash.h>
 #include <uv.h>
 
+#include "agent/buffer.h"
 #include "agent/cli.h"
 #include "agent/engine.h"
 #include "agent/metrics.h"
 #include "agent/server.h"
 #include "config/config.h"
+#include "store/mongo.h"
+#include "store/redis.h"
 #include "store/store.h"
+#include "telnyx/command.h"
 #include "telnyx/signature.h"
 
-struct owed;   /* serve_store.c: what the store has refused and gets again */
-struct ticket; /* serve_store.c: what waits for the store's answer */
+struct serve_commands; /* serve_commands.c; NULL: no telnyx.api_key */
+struct serve_sinks;    /* serve_sinks.c; NULL: none is configured */
+struct serve_look;     /* serve_look.c; NULL: without MongoDB */
+struct owed;           /* serve_store.c: what the store has refused and gets again */
+struct ticket;         /* serve_store.c: what waits for the store's answer */
 
 struct serve {
   struct cli *cli; /* to load the configuration again on SIGHUP */
@@ -37,6 +44,9 @@ struct serve {
   struct ticket *tickets;
   uint64_t last_ticket;
   struct owed *owed;
+  struct serve_commands *commands;
+  struct serve_sinks *sinks;
+  struct serve_look *look;
   bool draining;
   int64_t store_away_since_ms, draining_since_ms; /* epoch; 0: it is not so */
 };
@@ -55,9 +65,46 @@ bool serve_store_idle(const struct serve *s);
 void serve_store_recover(struct serve *s); /* legs that were open when the last process ended */
 void serve_store_forget(struct serve *s);
 
+/* serve_sinks.c */
+void serve_sinks_configured(const struct serve *s, bool sinks[SINK_COUNT]);
+int serve_sinks_start(struct serve *s); /* an exit status; nothing to do without mongo.uri and redis.url */
+/* False: a thread is still in a call to a server that does not answer, and uses the store. */
+bool serve_sinks_stop(struct serve *s);
+void serve_sinks_nudge(struct serve *s); /* rows may have come */
+void serve_sinks_ready(struct serve *s, json_t *reasons);
+void serve_sinks_metrics(struct serve *s, struct buffer *text);
+struct fold_options serve_fold_options(const struct serve *s);
+/* `fold` must outlive what is made with them. */
+struct mongo_options serve_mongo_options(const struct config *config, const struct fold_options *fold);
+struct redis_options serve_redis_options(const struct config *config);
+
+/* serve_look.c */
+int serve_look_start(struct serve *s, const struct mongo_options *mongo);
+void serve_look_stop(struct serve *s);
+/* A leg is quiet here: engine_facts() and engine_elsewhere() hear what others know. */
+void serve_look_quiet(struct serve *s, const char *leg, bool due);
+/* A leg lost its stream here: asked for again, unless another agent has it. */
+void serve_look_missing(struct serve *s, const char *leg, const char *cause);
+
+/* serve_commands.c */
+int serve_commands_start(struct serve *s); /* an exit status; nothing to do without telnyx.api_key */
+void serve_commands_stop(struct serve *s); /* before the loop's last turns */
+bool serve_commands_ready(const struct serve *s);
+/* A leg was answered: asks for its stream (telnyx.auto_stream). */
+void serve_commands_answered(struct serve *s, const char *leg, const char *event_id);
+/* A leg lost its stream: when Telnyx says that it is up, asks for it again. */
+void serve_commands_stream_again(struct serve *s, const char *leg, const char *cause);
+/* Asks Telnyx whether a leg is up; engine_elsewhere() hears the answer. False: there is nobody to ask. */
+bool serve_commands_is_alive(struct serve *s, const char *leg);
+/* What one of your people ordered; answers the request when Telnyx has. False: it could not be queued. */
+bool serve_commands_order(struct serve *s, conn_id conn, const char *leg, enum command command);
+
 struct server_handlers serve_webhook_and_media(struct serve *s);
 void serve_webhook_reply(struct serve *s, conn_id conn, int status, enum webhook_result result,
                          int64_t arrived_us);
 struct server_handlers serve_admin(struct serve *s);
+/* A member of /readyz's `reasons`. */
+void serve_add_reason(json_t *reasons, const char *part, int64_t since_ms, const char *text);
+void serve_reply_json(struct serve *s, conn_id conn, int status, const json_t *json);
 
 #endif

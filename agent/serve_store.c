@@ -138,13 +138,17 @@ static void put_event(void *arg, const char *leg, const char *id, int64_t at_ms,
   size_t bytes;
   char *text = document_text(element, false, &bytes);
   if (text == NULL) return;
-  put(arg,
-      &(struct store_request){
-          .kind = STORE_PUT_EVENT, .leg = leg, .id = id, .at_ms = at_ms, .body = text, .body_bytes = bytes});
+  put(arg, &(struct store_request){.kind = STORE_PUT_EVENT,
+                                   .leg = leg,
+                                   .id = id,
+                                   .deliver = true,
+                                   .at_ms = at_ms,
+                                   .body = text,
+                                   .body_bytes = bytes});
   free(text);
 }
 
-static void put_part(void *arg, const char *leg, const struct part *part) {
+static void put_part(void *arg, const char *leg, const struct part *part, bool deliver) {
   json_t *json = part_to_json(part);
   size_t bytes;
   char *text = json != NULL ? document_text(json, false, &bytes) : NULL;
@@ -155,6 +159,7 @@ static void put_part(void *arg, const char *leg, const struct part *part) {
                                    .id = part->id,
                                    .n = part->n,
                                    .open = part->state == PART_OPEN,
+                                   .deliver = deliver,
                                    .body = text,
                                    .body_bytes = bytes});
   free(text);
@@ -170,6 +175,7 @@ static void put_calllog(void *arg, const struct engine_calllog *calllog) {
                                    .id = f->call_log_id,
                                    .n = calllog->revision,
                                    .open = !f->complete,
+                                   .ended = f->ended,
                                    .at_ms = f->initiated_at_ms,
                                    .status = f->status,
                                    .direction = f->direction,
@@ -194,6 +200,14 @@ static void load_leg(void *arg, const char *leg) {
   ticket_free(s, t);
 }
 
+static void ask_elsewhere(void *arg, const char *leg, bool due) {
+  serve_look_quiet(arg, leg, due);
+}
+
+static void stream_missing(void *arg, const char *leg, const char *cause) {
+  serve_look_missing(arg, leg, cause);
+}
+
 static void close_socket(void *arg, conn_id socket, int code, const char *reason) {
   struct serve *s = arg;
   server_ws_close(s->server, socket, code, reason);
@@ -204,6 +218,8 @@ struct engine_effects serve_store_effects(struct serve *s) {
                                  .put_part = put_part,
                                  .put_calllog = put_calllog,
                                  .load_leg = load_leg,
+                                 .ask_elsewhere = ask_elsewhere,
+                                 .stream_missing = stream_missing,
                                  .close_socket = close_socket,
                                  .arg = s};
 }
@@ -227,6 +243,7 @@ void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, s
                                           .ticket = t->number,
                                           .leg = leg,
                                           .id = event->id,
+                                          .deliver = true,
                                           .want_facts = leg != NULL && !engine_knows(s->engine, leg),
                                           .at_ms = at->wall_us / 1000,
                                           .body = text,
@@ -282,7 +299,8 @@ static void answer_webhook(struct serve *s, struct ticket *t, const struct store
   }
   const char *leg = t->event.call_control_id;
   if (leg != NULL && !engine_knows(s->engine, leg)) give_facts(s, at, leg, answer, t->event.id, false);
-  engine_event(s->engine, at, &t->event);
+  bool fresh = engine_event(s->engine, at, &t->event);
+  if (fresh && t->event.kind == EVENT_CALL_ANSWERED) serve_commands_answered(s, leg, t->event.id);
   if (t->event.kind == EVENT_UNKNOWN) {
     s->metrics.webhooks[WEBHOOK_UNKNOWN_EVENT]++;
     log_event(LOG_INFO, engine_call_name(s->engine, leg), "unknown event kept",
@@ -310,6 +328,7 @@ static void on_answer(void *arg, const struct store_answer *answer) {
 
 void serve_store_answers(struct serve *s) {
   store_collect(s->store, on_answer, s);
+  serve_sinks_nudge(s); /* what was committed may hold rows for them */
 }
 
 bool serve_store_idle(const struct serve *s) {

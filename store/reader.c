@@ -104,14 +104,12 @@ int store_reader_list(struct store_reader *r, void (*row)(void *arg, const struc
   return rc == SQLITE_DONE ? 0 : -1;
 }
 
-char *store_reader_get(struct store_reader *r, const char *call_log_id) {
-  static const char sql[] =
-      "SELECT leg, revision, open, body, crc FROM calllogs WHERE call_log_id = ?1"
-      " ORDER BY initiated_at_ms DESC";
+/* The newest of the query's rows (leg, revision, open, body, crc) whose checksum is right. */
+static char *find_document(struct store_reader *r, const char *sql, const char *key) {
   sqlite3_stmt *s = NULL;
   char *document = NULL;
   if (sqlite3_prepare_v2(r->db, sql, -1, &s, NULL) != SQLITE_OK) return NULL;
-  bind_string(s, 1, call_log_id);
+  bind_string(s, 1, key);
   while (document == NULL && sqlite3_step(s) == SQLITE_ROW) {
     size_t leg_bytes, body_bytes;
     const char *leg = column_bytes(s, 0, &leg_bytes), *body = column_bytes(s, 3, &body_bytes);
@@ -121,4 +119,15 @@ char *store_reader_get(struct store_reader *r, const char *call_log_id) {
   }
   sqlite3_finalize(s);
   return document;
+}
+
+char *store_reader_get(struct store_reader *r, const char *call_log_id) {
+  return find_document(r,
+                       "SELECT leg, revision, open, body, crc FROM calllogs WHERE call_log_id = ?1"
+                       " ORDER BY initiated_at_ms DESC",
+                       call_log_id);
+}
+
+char *store_reader_get_leg(struct store_reader *r, const char *leg) {
+  return find_document(r, "SELECT leg, revision, open, body, crc FROM calllogs WHERE leg = ?1", leg);
 }

@@ -38,7 +38,8 @@ static inline void told_event(void *arg, const char *leg, const char *id, int64_
   note_told(arg, leg, false, json_deep_copy(element));
 }
 
-static inline void told_part(void *arg, const char *leg, const struct part *part) {
+static inline void told_part(void *arg, const char *leg, const struct part *part, bool deliver) {
+  (void)deliver;
   note_told(arg, leg, true, part_to_json(part));
 }
 
