@@ -214,15 +214,28 @@ static void a_conflict_ends_with_another_name(void **state) {
   collection_clear(&c);
 }
 
-/* Joined by its _id: no client_state names a callLogId. */
 static void a_joined_document_keeps_its_id(void **state) {
   (void)state;
-  struct collection c = settled(document_with("{}", "{'callLogId':'CALL_9_app'}"));
+  struct collection c =
+      settled(document_with("{}", "{'callLogId':'CALL_9_app','metadata':{'sidetone':{'joined':true}}}"));
   EXPECT(c.documents[0], "callLogId", "'CALL_9_app'");
+  EXPECT(c.documents[0], "metadata.sidetone.callLogIdConflict", "absent");
   collection_clear(&c);
-  json_t *without = document_with("{}", "{}");
+  c = settled(naming_x("{'callLogId':'CALL_9_app','metadata':{'sidetone':{'joined':true}}}"));
+  EXPECT(c.documents[0], "callLogId", "'CALL_9_app'");
+  EXPECT(c.documents[0], "metadata.sidetone.callLogIdConflict", "'CALL_1_x'");
+  collection_clear(&c);
+  c = settled(naming_x("{'callLogId':'CALL_1_x','metadata':{'sidetone':{'joined':true}}}"));
+  EXPECT(c.documents[0], "callLogId", "'CALL_1_x'");
+  EXPECT(c.documents[0], "metadata.sidetone.callLogIdConflict", "absent");
+  collection_clear(&c);
+}
+
+static void a_document_without_id_gets_the_derived_one(void **state) {
+  (void)state;
+  json_t *without = document_with("{}", "{'metadata':{'sidetone':{'joined':true}}}");
   json_object_del(without, "callLogId");
-  c = settled(without);
+  struct collection c = settled(without);
   char derived[FOLD_DERIVED_ID_BYTES];
   fold_derived_call_log_id(LEG, derived);
   assert_string_equal(json_string_value(at_path(c.documents[0], "callLogId")), derived);
@@ -243,7 +256,7 @@ static void expect_main(json_t *read, const char *now, enum applied expected) {
   collection_clear(&c);
 }
 
-static void newer_settles_and_older_seconds_refuse_the_main(void **state) {
+static void what_changed_since_the_reading_refuses_the_update(void **state) {
   (void)state;
   expect_main(document_with("{}", "{}"), "{}", APPLIED_MATCHED);
   expect_main(document_with("{}", "{'metadata':{'sidetone':{'revision':0}}}"), "{}", APPLIED_MATCHED);
@@ -255,6 +268,13 @@ static void newer_settles_and_older_seconds_refuse_the_main(void **state) {
               APPLIED_MATCHED);
   expect_main(document_with("{}", "{'metadata':{'sidetone':{'wrote':{'tags':['no-lead']}}}}"),
               "{'metadata':{'sidetone':{'wrote':{'tags':[]}}}}", APPLIED_NONE);
+  /* A person was faster; but what the settle does not change may change. */
+  static const char ended[] =
+      "{'telnyx':{'webhookEvents':[{'_id':{'$oid':'64b7f0c2a1b2c3d4e5f60718'},"
+      "'eventType':'call.hangup'}]}}";
+  expect_main(document_with("{}", ended), "{}", APPLIED_MATCHED);
+  expect_main(document_with("{}", ended), "{'outcome':{'result':'qualified'}}", APPLIED_NONE);
+  expect_main(document_with("{}", ended), "{'outcome':{'notes':'n'},'tags':['vip']}", APPLIED_MATCHED);
 }
 
 /* A settle of fewer facts lands after the reading: what it wrote goes all the same. */
@@ -369,7 +389,8 @@ int main(void) {
       cmocka_unit_test(an_id_of_another_document_is_a_conflict),
       cmocka_unit_test(a_conflict_ends_with_another_name),
       cmocka_unit_test(a_joined_document_keeps_its_id),
-      cmocka_unit_test(newer_settles_and_older_seconds_refuse_the_main),
+      cmocka_unit_test(a_document_without_id_gets_the_derived_one),
+      cmocka_unit_test(what_changed_since_the_reading_refuses_the_update),
       cmocka_unit_test(the_unset_does_not_look_at_what_was_read),
       cmocka_unit_test(the_far_party_is_looked_up_once),
       cmocka_unit_test(what_was_found_is_folded),

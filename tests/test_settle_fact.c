@@ -104,7 +104,7 @@ static void check_join(const char *key, const char *value, const char *of_applic
     EXPECT(c.documents[0], "leadId", "'lead'"); /* all else is the application's */
     EXPECT(c.documents[0], "callLogId", "'CALL_1_x'");
     EXPECT(c.documents[0], "createdAt", "absent");
-    EXPECT(c.documents[0], "metadata.sidetone.agents", "['agent-1']");
+    EXPECT(c.documents[0], "metadata.sidetone", "{'joined':true,'agents':['agent-1']}");
     assert_int_equal(json_array_size(at_path(c.documents[0], "telnyx.webhookEvents")), 1);
   } else {
     assert_int_equal(c.count, 2);

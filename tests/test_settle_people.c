@@ -1,29 +1,61 @@
-/* The second updates: what people and AI may write too, tags, issues (data-model.md 8.4). */
+/* What people and AI may write too: values, tags, issues (data-model.md 8.4). */
 #include "agent/settle_internal.h"
 #include "tests/settle_case.h"
 
 enum { REVISION = 7 };
 
-/* Settles `folded` onto a document at that revision, people's hands in between if `between` is given. */
-static json_t *seconds(const char *document, const char *folded, const char *between) {
+static struct settle_update nothing_yet(void) {
+  return (struct settle_update){.filter = quoted("{'telnyx.callControlId':'v3:leg-A'}"),
+                                .set = json_object(),
+                                .unset = json_object(),
+                                .add = json_object(),
+                                .push = json_object(),
+                                .pull = json_object()};
+}
+
+/* The update as it goes out; NULL when it says nothing. Takes the parts over, but for the filter. */
+static json_t *put_together(const struct settle_update *u) {
+  json_t *update = json_pack("{s:o, s:o, s:o, s:o, s:o}", "$set", u->set, "$unset", u->unset, "$addToSet",
+                             u->add, "$push", u->push, "$pull", u->pull);
+  const char *name;
+  json_t *paths;
+  void *next;
+  json_object_foreach_safe(update, next, name, paths) if (!json_object_size(paths))
+      json_object_del(update, name);
+  if (json_object_size(update)) return update;
+  json_decref(update);
+  return NULL;
+}
+
+/* Settles what `folded` says onto the document as read, and on what it has become since if `between` is given. */
+static json_t *settled(const char *document, const char *folded, const char *between) {
   json_t *read = quoted(document), *wanted = quoted(folded),
          *base = quoted("{'telnyx':{'callControlId':'v3:leg-A'},'metadata':{'sidetone':{'revision':7}}}");
   json_object_update_recursive(read, base);
-  struct mongo_settle plan = {.second_count = 0};
-  assert_true(settle_seconds(LEG, REVISION, read, wanted, &plan));
+  struct mongo_settle plan = {.revision = REVISION};
+  struct settle_update u = nothing_yet();
+  assert_true(settle_people(LEG, read, wanted, &u, &plan));
   struct collection c = {.clock_ms = start_ms, .documents = {json_incref(read)}, .count = 1};
   if (between) {
     json_t *change = quoted(between);
     json_object_update_recursive(read, change);
     json_decref(change);
   }
-  for (size_t i = 0; i < plan.second_count; i++) assert_true(apply(&c, &plan.second[i]) != APPLIED_BLOCKED);
+  json_t *update = put_together(&u);
+  if (update) assert_true(apply_json(&c, u.filter, update, false) != APPLIED_BLOCKED);
+  json_decref(update);
+  json_decref(u.filter);
+  for (size_t i = 0; i < plan.second_count; i++)
+    assert_int_equal(apply(&c, &plan.second[i]), APPLIED_MATCHED);
   settle_clear(&plan);
   json_t *result = json_incref(c.documents[0]);
-  /* Settled: nothing is left to do, unless somebody else wrote. */
-  if (!between) {
-    assert_true(settle_seconds(LEG, REVISION, result, wanted, &plan));
+  if (!between) { /* nothing is left to do */
+    u = nothing_yet();
+    assert_true(settle_people(LEG, result, wanted, &u, &plan));
+    assert_int_equal(json_object_size(u.filter), 1);
+    assert_null(put_together(&u));
     assert_int_equal(plan.second_count, 0);
+    json_decref(u.filter);
   }
   collection_clear(&c);
   json_decref(read);
@@ -34,7 +66,7 @@ static json_t *seconds(const char *document, const char *folded, const char *bet
 
 static void expect(const char *document, const char *folded, const char *between, const char *path,
                    const char *expected) {
-  json_t *result = seconds(document, folded, between);
+  json_t *result = settled(document, folded, between);
   EXPECT(result, path, expected);
   json_decref(result);
 }
@@ -79,30 +111,18 @@ static void a_value_of_people_stays(void **state) {
   expect("{}", CONNECTED, "{'outcome':{'result':'qualified'}}", COPY, "absent");
 }
 
-static void another_revision_refuses_all(void **state) {
-  (void)state;
-  static const char newer[] = "{'metadata':{'sidetone':{'revision':8}}}";
-  expect("{}", CONNECTED, newer, OUTCOME, "absent");
-  expect(OURS, "{}", newer, OUTCOME, "'connected'");
-  expect("{}", "{'tags':['no-lead']}", newer, "tags", "absent");
-  expect("{'tags':['no-lead'],'metadata':{'sidetone':{'wrote':{'tags':['no-lead']}}}}", "{}", newer, "tags",
-         "['no-lead']");
-  expect("{}", "{'quality':{'issues':[{'_id':{'$oid':'64b7f0c2a1b2c3d4e5f60718'}}]}}", newer, "quality",
-         "absent");
-}
-
 static void a_rating_is_several_values(void **state) {
   (void)state;
   static const char rating[] =
       "{'quality':{'overallRating':4.5,'ratedBy':'system',"
       "'ratedAt':{'$date':'2026-09-14T08:14:58.120Z'}},'compliance':{'reviewRequired':true}}";
-  json_t *result = seconds("{}", rating, NULL);
+  json_t *result = settled("{}", rating, NULL);
   EXPECT(result, "quality.overallRating", "4.5");
   EXPECT(result, "quality.ratedBy", "'system'");
   EXPECT(result, "quality.ratedAt", "{'$date':'2026-09-14T08:14:58.120Z'}");
   EXPECT(result, "compliance.reviewRequired", "true");
   json_decref(result);
-  result = seconds("{'quality':{'overallRating':3.0,'ratedBy':'lead'}}", rating, NULL);
+  result = settled("{'quality':{'overallRating':3.0,'ratedBy':'lead'}}", rating, NULL);
   EXPECT(result, "quality.overallRating", "3.0");
   EXPECT(result, "quality.ratedBy", "'lead'");
   json_decref(result);
@@ -121,12 +141,17 @@ static void tags_of_others_stay(void **state) {
   /* The same word set by somebody else: not ours to take away. */
   expect("{'tags':['no-lead']}", "{'tags':['no-lead']}", NULL, "metadata.sidetone.wrote.tags", "absent");
   expect("{'tags':['no-lead']}", "{'tags':[]}", NULL, "tags", "['no-lead']");
+  /* One goes and one comes. */
+  expect("{'tags':['no-lead','x'],'metadata':{'sidetone':{'wrote':{'tags':['no-lead']}}}}",
+         "{'tags':['no-direction']}", NULL, "tags", "['x','no-direction']");
   expect("{'tags':'text'}", "{'tags':['no-lead']}", NULL, "tags", "'text'");
 }
 
 #define ID_A      "{'$oid':'64b7f0c2a1b2c3d4e5f60718'}"
 #define ID_B      "{'$oid':'74b7f0c2a1b2c3d4e5f60718'}"
 #define ID_P      "{'$oid':'84b7f0c2a1b2c3d4e5f60718'}"
+#define ID_C      "{'$oid':'54b7f0c2a1b2c3d4e5f60718'}"
+#define ROW_C     "{'_id':" ID_C ",'type':'echo','timestamp':{'$date':'2026-09-14T08:13:58.120Z'}}"
 #define ROW_A     "{'_id':" ID_A ",'type':'echo','timestamp':{'$date':'2026-09-14T08:14:58.120Z'}}"
 #define ROW_B     "{'_id':" ID_B ",'type':'delay','timestamp':{'$date':'2026-09-14T08:15:58.120Z'}}"
 #define ROW_P     "{'_id':" ID_P ",'type':'other','timestamp':{'$date':'2026-09-14T08:16:58.120Z'}}"
@@ -152,17 +177,18 @@ static void issues_are_pushed_and_pulled_by_id(void **state) {
          ",'resolved':true}]},"
          "'metadata':{'sidetone':{'wrote':{'issues':[" ID_A "]}}}}",
          ISSUES_A, NULL, "quality.issues", "[{'_id':" ID_A ",'resolved':true}]");
-  /* Another agent of the same revision was faster: no row twice. */
-  expect("{}", ISSUES_A, ISSUES_A, "quality.issues", "[" ROW_A "]");
+  /* One goes and one comes: the array takes two updates. */
+  expect(both_and_theirs, "{'quality':{'issues':[" ROW_A "," ROW_C "]}}", NULL, "quality.issues",
+         "[" ROW_C "," ROW_A "," ROW_P "]");
+  expect(both_and_theirs, "{'quality':{'issues':[" ROW_A "," ROW_C "]}}", NULL,
+         "metadata.sidetone.wrote.issues", "[" ID_A "," ID_C "]");
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_value_of_ours_is_written_and_noted),
-      cmocka_unit_test(a_value_of_people_stays),
-      cmocka_unit_test(another_revision_refuses_all),
-      cmocka_unit_test(a_rating_is_several_values),
-      cmocka_unit_test(tags_of_others_stay),
+      cmocka_unit_test(a_value_of_ours_is_written_and_noted), cmocka_unit_test(a_value_of_people_stays),
+
+      cmocka_unit_test(a_rating_is_several_values),           cmocka_unit_test(tags_of_others_stay),
       cmocka_unit_test(issues_are_pushed_and_pulled_by_id),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
