@@ -35,11 +35,11 @@ PYTHON := /usr/bin/python3
 
 RUN_PACKAGES := build-essential pkg-config libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libhttp-parser-dev \
   libcurl4-openssl-dev libjansson-dev libsndfile1-dev libsamplerate0-dev libsqlite3-dev libinih-dev libssl-dev \
-  openssl uthash-dev python3
+  libsystemd-dev openssl uthash-dev python3
 CHECK_PACKAGES := libcmocka-dev clang libclang-rt-14-dev clang-format curl python3-pytest python3-websockets \
   python3-requests python3-nacl
 
-LIBS := libuv libwebsockets libcurl jansson sndfile samplerate sqlite3 inih libssl libcrypto
+LIBS := libuv libwebsockets libcurl jansson sndfile samplerate sqlite3 inih libssl libcrypto libsystemd
 # Looked up when something is compiled, so that `make deps` can come first on a bare machine.
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 PKG_LIBS = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lhttp_parser -lpthread -lm

@@ -26,6 +26,7 @@ struct work_list {
 struct store {
   pthread_t thread;
   void (*wake)(void *arg);
+  void (*at_work)(void *arg, bool begins);
   void *wake_arg;
   size_t queue_max;
 
@@ -107,6 +108,10 @@ static bool hand_back(struct store *s, struct work *const *batch, size_t count) 
   return any;
 }
 
+static void say_at_work(const struct store *s, bool begins) {
+  if (s->at_work != NULL) s->at_work(s->wake_arg, begins);
+}
+
 static void *run(void *arg) {
   struct store *s = arg;
   struct work *batch[BATCH_MAX];
@@ -117,12 +122,14 @@ static void *run(void *arg) {
     size_t count = take_batch(s, batch);
     struct batch_result result = {0};
     pthread_mutex_unlock(&s->mutex);
+    say_at_work(s, true);
     pthread_mutex_lock(&s->database_mutex);
     if (count > 0)
       batch_commit(&s->database, batch, count, &result);
     else
       batch_probe(&s->database, &result);
     pthread_mutex_unlock(&s->database_mutex);
+    say_at_work(s, false);
     pthread_mutex_lock(&s->mutex);
     count_result(&s->stats, &result);
     if (!hand_back(s, batch, count) || s->wake == NULL) continue;
@@ -168,6 +175,7 @@ int store_open(struct store **out, const struct store_options *options, char *wh
     return -1;
   }
   s->wake = options->wake;
+  s->at_work = options->at_work;
   s->wake_arg = options->wake_arg;
   s->queue_max = options->queue_max == 0 ? QUEUE_DEFAULT : options->queue_max;
   s->stats.writable = true;

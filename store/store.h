@@ -62,7 +62,9 @@ struct store_options {
   const char *directory;   /* made when missing, mode 0700; locked: a second serve is refused */
   size_t queue_max;        /* requests not answered yet; 0: 65536. They hold 256 MiB at most */
   void (*wake)(void *arg); /* from the store's thread */
-  void *wake_arg;
+  /* From the store's thread: it begins a batch, or has ended it and waits for work. For a watchdog. NULL: none. */
+  void (*at_work)(void *arg, bool begins);
+  void *wake_arg; /* of both */
 };
 
 struct store_stats { /* a snapshot; safe from any thread */
