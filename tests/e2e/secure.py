@@ -20,6 +20,9 @@ class TlsAgent(Agent):
 
     certificate = None
 
+    def context(self):
+        return ssl.create_default_context(cafile=str(self.certificate))
+
     def post(self, body, headers=None, path="/telnyx/webhooks", **more):
         return self.web.post(f"https://{self.public}{path}", data=body, headers=headers or {}, timeout=DEADLINE_S,
                              verify=str(self.certificate), **more)
