@@ -7,7 +7,8 @@
 #   make asan       the same tests under AddressSanitizer and UBSan
 #   make fuzz       each fuzz target for FUZZ_SECONDS (default 60)
 #   make bench      measurements of docs/performance.md
-#   make lint, make format, make install (PREFIX, DESTDIR), make clean
+#   make lint, make format, make clean
+#   make install    PREFIX, DESTDIR;   make deb   build/sidetone_<version>_<arch>.deb;   make package   its tests
 
 VERSION := 0.1.0
 PREFIX ?= /usr
@@ -37,7 +38,8 @@ RUN_PACKAGES := build-essential pkg-config libwebsockets-dev libwebsockets-evlib
   libcurl4-openssl-dev libjansson-dev libsndfile1-dev libsamplerate0-dev libsqlite3-dev libinih-dev libssl-dev \
   libsystemd-dev openssl uthash-dev python3
 CHECK_PACKAGES := libcmocka-dev clang libclang-rt-14-dev clang-format curl python3-pytest python3-websockets \
-  python3-requests python3-nacl
+  python3-requests python3-nacl python3-seccomp systemd lintian
+DEB_PACKAGES := debhelper dpkg-dev
 
 LIBS := libuv libwebsockets libcurl jansson sndfile samplerate sqlite3 inih libssl libcrypto libsystemd
 # Looked up when something is compiled, so that `make deps` can come first on a bare machine.
@@ -61,7 +63,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c
 FUZZ_SECONDS ?= 60
 JOBS := $(shell nproc)
 
-.PHONY: all debug deps check-deps demo check test unit fixtures-test e2e asan fuzz fuzz-brief bench lint format install clean
+.PHONY: all debug deps deb-deps check-deps demo check test unit fixtures-test e2e asan fuzz fuzz-brief bench lint format install install-files deb package clean
 all: $(OUT)/sidetone
 
 $(OUT)/sidetone: $(MAIN) $(LIBRARY)
@@ -90,8 +92,10 @@ debug:
 # Installs what is missing, and only then asks for more rights.
 deps:
 	@tests/install-packages $(RUN_PACKAGES)
+deb-deps:
+	@tests/install-packages $(RUN_PACKAGES) $(DEB_PACKAGES)
 check-deps:
-	@tests/install-packages $(RUN_PACKAGES) $(CHECK_PACKAGES)
+	@tests/install-packages $(RUN_PACKAGES) $(DEB_PACKAGES) $(CHECK_PACKAGES)
 
 demo: deps
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
@@ -145,6 +149,7 @@ check: check-deps
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory e2e
+	@$(MAKE) --no-print-directory package
 	@$(MAKE) --no-print-directory asan
 	@$(MAKE) --no-print-directory -j$(JOBS) $(FUZZERS)
 	@$(MAKE) --no-print-directory fuzz-brief
@@ -155,12 +160,39 @@ lint:
 format:
 	clang-format -i $(wildcard */*.c */*.h tests/fuzz/*.c)
 
-# A configuration that is there is the user's.
-# A configuration that is there is the user's.
-install: all
+# Paths of systemd's: Debian's own units are in /lib, everybody else's under the prefix.
+UNIT_DIR ?= $(PREFIX)/lib/systemd/system
+
+# What needs no service manager. A configuration that is there is the user's.
+install-files: all
 	install -D -m 0755 build/sidetone $(DESTDIR)$(PREFIX)/bin/sidetone
+	install -D -m 0644 docs/sidetone.1 $(DESTDIR)$(PREFIX)/share/man/man1/sidetone.1
 	test -e $(DESTDIR)/etc/sidetone/sidetone.conf || install -D -m 0644 config/sidetone.conf $(DESTDIR)/etc/sidetone/sidetone.conf
-	install -D -m 0644 systemd/sidetone.service $(DESTDIR)$(PREFIX)/lib/systemd/system/sidetone.service
+
+install: install-files
+	install -D -m 0644 systemd/sidetone.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/sidetone.conf
+	install -D -m 0644 systemd/sidetone.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sidetone.conf
+	install -d $(DESTDIR)$(UNIT_DIR)
+	sed 's|^ExecStart=/usr/bin/|ExecStart=$(PREFIX)/bin/|' systemd/sidetone.service >$(DESTDIR)$(UNIT_DIR)/sidetone.service
+	chmod 0644 $(DESTDIR)$(UNIT_DIR)/sidetone.service
+
+# A native package: its version is ours, so its changelog must name it.
+DEB_FOLDER := build/deb/sidetone
+deb: deb-deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@rm -rf build/deb build/sidetone_*.deb
+	@mkdir -p $(DEB_FOLDER)
+	@cp -r systemd/debian $(DEB_FOLDER)/debian
+	@cp systemd/sidetone.service systemd/sidetone.sysusers systemd/sidetone.tmpfiles $(DEB_FOLDER)/debian/
+	@cd $(DEB_FOLDER) && [ "$$(dpkg-parsechangelog -S Version)" = $(VERSION) ] || \
+	  { echo "systemd/debian/changelog is not of version $(VERSION)" >&2; exit 1; }
+	@cd $(DEB_FOLDER) && SIDETONE_TOP=$(CURDIR) dpkg-buildpackage -b -us -uc >../log 2>&1 || { cat ../log >&2; exit 1; }
+	@mv build/deb/sidetone_$(VERSION)_*.deb build/
+	@ls build/sidetone_*.deb
+
+# In a root of its own, made of the packages that are installed here: no network. Needs chroot(2).
+package: deb
+	@$(if $(filter 0,$(shell id -u)),,sudo )$(PYTHON) -m pytest -q -p no:cacheprovider tests/package
 
 clean:
 	rm -rf build
