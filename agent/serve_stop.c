@@ -73,6 +73,11 @@ static void on_drain_deadline(uv_timer_t *timer) {
   end(timer->data);
 }
 
+/* What the store still has may be the first event of a call. */
+static bool nothing_is_up(const struct serve *s) {
+  return engine_all_ended(s->engine) && serve_store_idle(s);
+}
+
 void serve_stop(struct serve *s, const char *signal) {
   if (s->ending) return;
   struct moment at = serve_now();
@@ -88,7 +93,7 @@ void serve_stop(struct serve *s, const char *signal) {
   char status[128];
   describe(s, status, sizeof status);
   supervisor_stopping(s->supervisor, status);
-  if (drain_ms == 0 || engine_all_ended(s->engine)) {
+  if (drain_ms == 0 || nothing_is_up(s)) {
     end(s);
     return;
   }
@@ -99,7 +104,7 @@ void serve_stop(struct serve *s, const char *signal) {
 
 void serve_tell_manager(struct serve *s) {
   if (s->draining && !s->ending) {
-    if (engine_all_ended(s->engine)) {
+    if (nothing_is_up(s)) {
       end(s);
       return;
     }

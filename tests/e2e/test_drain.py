@@ -1,5 +1,7 @@
 """SIGTERM with agent.drain_s: what is up goes on until it ends or the time is up; nothing new is taken."""
+import json
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -8,6 +10,7 @@ import websockets
 from fake_telnyx import Call, derived_key
 from harness import DEADLINE_S, delivery_of, event_ids, object_id, sidetone_of, until
 from manager import ManagedAgent, Manager
+from wire import Wire, head
 
 
 @pytest.fixture
@@ -141,6 +144,26 @@ def test_a_second_signal_cuts_at_once(draining):
     assert ended(agent)["calls_cut"] == 1
     assert time.monotonic() - begin < 5
     assert sidetone_of(agent.stored(call.id))["partial"] is True
+
+
+def test_a_call_whose_first_event_is_on_its_way_to_the_disk_is_waited_for(make_agent, signer):
+    agent = make_agent("agent.drain_s=600", signer=signer)
+    call = Call(agent)
+    blocker = sqlite3.connect(next(agent.store.glob("*.db")), isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    body = json.dumps(call.event("call.initiated", direction="incoming")).encode()
+    with Wire(agent.public) as wire:
+        wire.send(head("POST", "/telnyx/webhooks", list(signer.headers(body).items()), length=len(body)) + body)
+        for _ in range(2):  # the loop has turned since, so it has read it
+            assert agent.get("/livez").status_code == 200
+        agent.signal(signal.SIGTERM)
+        assert until("draining", lambda: agent.logged(msg="stopping"))[0]["calls"] == 0
+        blocker.execute("ROLLBACK")
+        blocker.close()
+        until("the call", lambda: agent.leg(call.leg))
+    call.hangup()
+    line = ended(agent)
+    assert (line["calls_ended"], line["calls_cut"]) == (1, 0)
 
 
 def test_without_calls_there_is_nothing_to_wait_for(make_agent):

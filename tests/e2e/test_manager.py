@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import sqlite3
+import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -100,11 +101,11 @@ def test_stopping(managed, manager, number):
 
 
 def test_an_idle_agent_feeds_twice_an_interval(managed, manager):
-    manager.fed(2)
-    begin, before = time.monotonic(), manager.feeds()
-    manager.fed(6)
-    # Never more often than that; how much later is the machine's business.
-    assert (time.monotonic() - begin) / (manager.feeds() - before) >= managed.watchdog_s / 2 * 0.8
+    manager.fed(9)
+    times = [at for at, word in manager.words if "WATCHDOG" in word]
+    gaps = [after - before for before, after in zip(times, times[1:])]
+    # The machine may be late with some of them: the usual one counts.
+    assert managed.watchdog_s * 0.4 <= statistics.median(gaps) <= managed.watchdog_s * 0.75
 
 
 def not_fed_for(manager, seconds):
