@@ -6,6 +6,7 @@
 #   make test       unit tests and fixtures;   make e2e   the real binary over loopback
 #   make asan       the same tests under AddressSanitizer and UBSan
 #   make fuzz       each fuzz target for FUZZ_SECONDS (default 60)
+#   make services   MongoDB, Redis and toxiproxy on free ports, until interrupted (tests/services/run -- COMMAND)
 #   make bench      measurements of docs/performance.md
 #   make lint, make format, make clean
 #   make install    PREFIX, DESTDIR;   make deb   build/sidetone_<version>_<arch>.deb;   make package   its tests
@@ -36,14 +37,17 @@ PYTHON := /usr/bin/python3
 
 RUN_PACKAGES := build-essential pkg-config libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libhttp-parser-dev \
   libcurl4-openssl-dev libjansson-dev libsndfile1-dev libsamplerate0-dev libsqlite3-dev libinih-dev libssl-dev \
-  libsystemd-dev openssl uthash-dev python3
+  libmongoc-dev libbson-dev libhiredis-dev libsystemd-dev openssl uthash-dev python3
 CHECK_PACKAGES := libcmocka-dev clang libclang-rt-14-dev clang-format curl python3-pytest python3-websockets \
-  python3-requests python3-nacl python3-seccomp systemd lintian
+  python3-requests python3-nacl python3-pymongo python3-redis redis-server redis-tools openjdk-17-jdk-headless maven \
+  golang-go ca-certificates python3-seccomp systemd lintian
 DEB_PACKAGES := debhelper dpkg-dev
 
-LIBS := libuv libwebsockets libcurl jansson sndfile samplerate sqlite3 inih libssl libcrypto libsystemd
 # Looked up when something is compiled, so that `make deps` can come first on a bare machine.
-PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+# hiredis has TLS from 1.0 on, in a library of its own; without it rediss:// is refused in words.
+REDIS_TLS = $(shell pkg-config --exists 'hiredis_ssl >= 1.0' 2>/dev/null && echo hiredis_ssl)
+LIBS = libuv libwebsockets libcurl jansson sndfile samplerate sqlite3 inih libmongoc-1.0 hiredis $(REDIS_TLS) libssl libcrypto libsystemd
+PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null) $(if $(REDIS_TLS),-DSIDETONE_REDIS_TLS)
 PKG_LIBS = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lhttp_parser -lpthread -lm
 
 # Floating point is never contracted: the same fixture gives the same bytes on every machine.
@@ -59,11 +63,12 @@ OBJECTS := $(SOURCES:%.c=$(OUT)/obj/%.o)
 LIBRARY := $(OUT)/libsidetone.a
 MAIN := $(OUT)/obj/agent/main.o
 TESTS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/test_*.c))
+TOOLS := $(patsubst tests/tools/%.c,$(OUT)/tools/%,$(wildcard tests/tools/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
 JOBS := $(shell nproc)
 
-.PHONY: all debug deps deb-deps check-deps demo check test unit fixtures-test e2e asan fuzz fuzz-brief bench lint format install install-files deb package clean
+.PHONY: all debug deps deb-deps check-deps demo check test unit fixtures-test e2e asan fuzz fuzz-brief bench services lint format install install-files deb package clean
 all: $(OUT)/sidetone
 
 $(OUT)/sidetone: $(MAIN) $(LIBRARY)
@@ -84,7 +89,13 @@ $(OUT)/tests/%: tests/%.c $(LIBRARY)
 	@echo "  CC $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(OUT)/tests/$*.d -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS) -lcmocka
 
--include $(OBJECTS:.o=.d) $(TESTS:=.d)
+# What drives a part of the program from outside, for tests/e2e.
+$(OUT)/tools/%: tests/tools/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(OUT)/tools/$*.d -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
+
+-include $(OBJECTS:.o=.d) $(TESTS:=.d) $(TOOLS:=.d)
 
 debug:
 	$(MAKE) VARIANT=debug
@@ -109,11 +120,19 @@ fixtures-test: $(OUT)/sidetone
 
 test: unit fixtures-test
 
-e2e: $(OUT)/sidetone
+# The tests' MongoDB and toxiproxy, fetched once (Maven, Go) and checked against pinned checksums.
+SERVICES := build/services/.ready
+$(SERVICES): tests/services/build tests/services/pom.xml tests/services/checksums.sha256 \
+  tests/services/mongo/src/main/java/sidetone/DurableMongo.java
+	@tests/services/build
+services: check-deps
+	@tests/services/run
+
+e2e: $(OUT)/sidetone $(TOOLS) $(SERVICES)
 	SIDETONE=$(OUT)/sidetone $(PYTHON) -m pytest -q tests/e2e
 
 asan:
-	@$(MAKE) --no-print-directory VARIANT=asan -j$(JOBS) all $(TESTS:build/%=build/asan/%)
+	@$(MAKE) --no-print-directory VARIANT=asan -j$(JOBS) all $(TESTS:build/%=build/asan/%) $(TOOLS:build/%=build/asan/%)
 	@ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory VARIANT=asan test
 	@ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory VARIANT=asan e2e
 
@@ -145,7 +164,7 @@ bench: build/sidetone build/bench/bench
 
 # Both cores build; the tests themselves run one after the other.
 check: check-deps
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(TESTS)
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(TESTS) $(TOOLS) $(SERVICES)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory e2e

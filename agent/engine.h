@@ -29,10 +29,17 @@ struct engine_calllog { /* one settle */
 struct engine_effects {
   /* Facts and documents for the store. Every pointer is the engine's, for the call only. */
   void (*put_event)(void *arg, const char *leg, const char *id, int64_t at_ms, const json_t *element);
-  void (*put_part)(void *arg, const char *leg, const struct part *part);
+  /* `deliver`: other stores get it too (a part that is open only now and then: engine_options.interim_us). */
+  void (*put_part)(void *arg, const char *leg, const struct part *part, bool deliver);
   void (*put_calllog)(void *arg, const struct engine_calllog *calllog);
   /* The engine has begun a call without knowing what is stored of it: answer with engine_facts(). */
   void (*load_leg)(void *arg, const char *leg);
+  /* A leg is quiet here: does anybody know more of it, other agents or Telnyx? Answer with engine_facts() for what
+   * others know, then engine_elsewhere(). `due`: it would be given up now. NULL: there is nobody to ask. */
+  void (*ask_elsewhere)(void *arg, const char *leg, bool due);
+  /* A leg that is up has no stream here for 5 s: its socket broke off without `stop`, or the last process ended while it
+   * was up. `cause` names the part, or the answer (`_id` of its element), for ever the same. Once for each loss. */
+  void (*stream_missing)(void *arg, const char *leg, const char *cause);
   void (*close_socket)(void *arg, conn_id socket, int code, const char *reason);
   void *arg;
 };
@@ -42,6 +49,7 @@ struct engine_options {
   const char *agent_id;     /* names our parts */
   uint64_t first_part;      /* k of our first part: never used before by this agent.id */
   const char *stream_token; /* "" when none */
+  int64_t interim_us;       /* between deliveries of an open part; 0: each one */
   bool keep_finished;       /* replay: calls stay in memory after their end */
   bool verbose;             /* log lines (serve); replay says only what goes wrong */
 };
@@ -54,12 +62,26 @@ void engine_free(struct engine *e);
 /* A verified webhook that is on disk already (or needs no disk). False: the event was known. */
 bool engine_event(struct engine *e, const struct moment *at, const struct event *event);
 bool engine_knows(const struct engine *e, const char *leg);
+/* Up, as far as is known here, and without a socket here. */
+bool engine_lacks_stream(const struct engine *e, const char *leg);
+/* The leg of a call in memory, by callLogId; NULL: none. Until the next call. */
+const char *engine_leg_of(struct engine *e, const char *call_log_id);
 /* What the log calls a leg: its callLogId, or `leg` when it is not in memory. Until the next call. */
 const char *engine_call_name(const struct engine *e, const char *leg);
 /* Facts from the store: elements of telnyx.webhookEvents and parts. `restart`: found at our own start,
  * so parts of ours that are open there were cut by a crash. Takes the parts over. */
 void engine_facts(struct engine *e, const struct moment *at, const char *leg, json_t **elements,
                   size_t element_count, struct part **parts, size_t part_count, bool restart);
+
+/* What somebody else says of a leg that is quiet here. */
+enum elsewhere {
+  ELSEWHERE_UNKNOWN, /* nobody could be asked: once more, later */
+  ELSEWHERE_UP,      /* the same: another agent's stream grows, or Telnyx says that it is alive */
+  ELSEWHERE_GONE     /* nobody has it: given up, when that is due */
+};
+void engine_elsewhere(struct engine *e, const struct moment *at, const char *leg, enum elsewhere answer);
+/* Somebody says that the call has ended: asks elsewhere soon. By callLogId. */
+void engine_ask(struct engine *e, const struct moment *at, const char *call_log_id);
 
 /* How a socket proved who it is when it was opened. */
 enum socket_proof {

@@ -53,11 +53,22 @@ static void say_time_base(const struct engine *e, struct call *c, const struct p
   }
 }
 
+/* The first of a socket, the last, and one an interval between them. */
+static bool is_delivered(const struct engine *e, const struct moment *at, struct call *c,
+                         const struct part *part) {
+  if (part->state == PART_OPEN && c->part_delivered_us != 0 &&
+      at->mono_us - c->part_delivered_us < e->options.interim_us)
+    return false;
+  c->part_delivered_us = at->mono_us;
+  return true;
+}
+
 void call_store_part(struct engine *e, const struct moment *at, struct call *c) {
   struct part *part = stream_part(c->socket->stream);
   if (part == NULL) return;
   say_time_base(e, c, part);
-  if (e->effects.put_part != NULL) e->effects.put_part(e->effects.arg, c->facts->leg, part);
+  bool deliver = is_delivered(e, at, c, part);
+  if (e->effects.put_part != NULL) e->effects.put_part(e->effects.arg, c->facts->leg, part, deliver);
   if (facts_put_part(c->facts, part)) c->dirty = true;
   c->part_stored_us = at->mono_us;
   c->ahead = false;

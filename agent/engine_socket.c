@@ -130,6 +130,8 @@ static void take_leg(struct engine *e, struct socket *s, const struct moment *at
   c->socket = s;
   c->had_socket = true;
   c->part_stored_us = at->mono_us;
+  c->part_delivered_us = 0;
+  *c->missing = '\0';
   s->call = c;
   e->metrics->streams_open++;
 }
@@ -296,6 +298,8 @@ void engine_socket_closed(struct engine *e, conn_id id, const struct moment *at,
   struct socket *s = socket_find(e, id);
   if (s == NULL) return;
   if (e->options.verbose) log_event(LOG_INFO, call_name(s), "media socket gone", LOG_INT("code", code));
+  if (s->call != NULL && s->stream != NULL && !s->closing)
+    call_miss_stream(s->call, at, stream_part_id(s->stream)); /* no `stop` came */
   end_stream(e, s, at);
   socket_free(e, s);
 }

@@ -30,6 +30,7 @@ static const char *const webhook_results[] = {
     [WEBHOOK_TOO_LARGE] = "too_large",     [WEBHOOK_TIMEOUT] = "timeout",
     [WEBHOOK_UNAVAILABLE] = "unavailable", [WEBHOOK_UNKNOWN_EVENT] = "unknown_event",
 };
+static const char *const command_results[] = {[COMMAND_RESULT_OK] = "ok", [COMMAND_RESULT_FAILED] = "failed"};
 static const char *const media_faults[] = {
     [FAULT_BINARY] = "binary",
     [FAULT_NOT_UTF8] = "not_utf8",
@@ -47,6 +48,7 @@ static const char *const outcomes[] = {
 };
 _Static_assert(sizeof media_results / sizeof *media_results == MEDIA_RESULTS, "a name for each result");
 _Static_assert(sizeof webhook_results / sizeof *webhook_results == WEBHOOK_RESULTS, "a name for each result");
+_Static_assert(sizeof command_results / sizeof *command_results == COMMAND_RESULTS, "a name for each result");
 _Static_assert(sizeof media_faults / sizeof *media_faults == MEDIA_FAULTS, "a name for each fault");
 _Static_assert(sizeof outcomes / sizeof *outcomes == CALL_OUTCOMES, "a name for each outcome");
 
@@ -89,6 +91,8 @@ static const struct row {
      offsetof(struct metrics, media_frames_missing), NULL, NULL, 0},
     {"sidetone_webhooks_total", "Webhook requests, by answer.", FAMILY, offsetof(struct metrics, webhooks),
      "result", webhook_results, WEBHOOK_RESULTS},
+    {"sidetone_commands_total", "Commands to Telnyx, by how they ended.", FAMILY,
+     offsetof(struct metrics, commands), "result", command_results, COMMAND_RESULTS},
     {"sidetone_webhooks_legless_total", "Accepted events that belong to no leg.", COUNTER,
      offsetof(struct metrics, legless_events), NULL, NULL, 0},
     {"sidetone_webhook_ack_seconds", "From the last byte of a webhook to its answer.", HISTOGRAM,

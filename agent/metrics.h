@@ -44,6 +44,8 @@ enum media_fault {
 };
 const char *media_fault_name(enum media_fault fault); /* "binary", "not_utf8", ... */
 
+enum command_result { COMMAND_RESULT_OK, COMMAND_RESULT_FAILED, COMMAND_RESULTS };
+
 enum call_outcome {
   OUTCOME_COMPLETED,
   OUTCOME_BUSY,
@@ -70,6 +72,7 @@ struct metrics {
   uint64_t media_frames_missing;
   uint64_t frame_faults[FRAME_FAULTS], media_faults[MEDIA_FAULTS];
   uint64_t webhooks[WEBHOOK_RESULTS];
+  uint64_t commands[COMMAND_RESULTS];
   uint64_t legless_events, calls_without_lead;
   uint64_t memory_per_call_bytes; /* stream_bytes() */
   struct histogram webhook_ack, frame_to_metric;

@@ -175,6 +175,7 @@ static void stop(struct serve *s) {
   uv_handle_t *own[] = {(uv_handle_t *)&s->wake, (uv_handle_t *)&s->tick,      (uv_handle_t *)&s->deadline,
                         (uv_handle_t *)&s->term, (uv_handle_t *)&s->interrupt, (uv_handle_t *)&s->hangup};
   if (s->store != NULL) store_close(s->store);
+  serve_commands_stop(s);
   supervise_leave(s->store_loop);
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) uv_close(own[i], NULL);
   server_destroy(s->server);
@@ -204,6 +205,7 @@ static int run(struct serve *s) {
   s->supervisor = supervisor_create(&s->loop);
   int status = s->supervisor != NULL ? open_store(s) : cli_failed("serve", "no memory");
   if (status == EXIT_DONE) status = make_engine(s);
+  if (status == EXIT_DONE) status = serve_commands_start(s);
   if (status == EXIT_DONE) {
     serve_store_recover(s);
     status = open_listeners(s);

@@ -17,10 +17,12 @@
 #include "agent/supervise.h"
 #include "config/config.h"
 #include "store/store.h"
+#include "telnyx/command.h"
 #include "telnyx/signature.h"
 
-struct owed;   /* serve_store.c: what the store has refused and gets again */
-struct ticket; /* serve_store.c: what waits for the store's answer */
+struct serve_commands; /* serve_commands.c; NULL: no telnyx.api_key */
+struct owed;           /* serve_store.c: what the store has refused and gets again */
+struct ticket;         /* serve_store.c: what waits for the store's answer */
 
 struct serve {
   struct cli *cli; /* to load the configuration again on SIGHUP */
@@ -39,6 +41,7 @@ struct serve {
   struct ticket *tickets;
   uint64_t last_ticket;
   struct owed *owed;
+  struct serve_commands *commands;
   struct supervisor *supervisor;
   int store_loop;                                 /* of the store's thread, in agent/supervise.h */
   bool draining;                                  /* SIGTERM came: what is new is refused */
@@ -63,6 +66,19 @@ bool serve_store_idle(const struct serve *s);
 void serve_store_recover(struct serve *s); /* legs that were open when the last process ended */
 void serve_store_forget(struct serve *s);
 
+/* serve_commands.c */
+int serve_commands_start(struct serve *s); /* an exit status; nothing to do without telnyx.api_key */
+void serve_commands_stop(struct serve *s); /* before the loop's last turns */
+bool serve_commands_ready(const struct serve *s);
+/* A leg was answered: asks for its stream (telnyx.auto_stream). */
+void serve_commands_answered(struct serve *s, const char *leg, const char *event_id);
+/* A leg lost its stream: when Telnyx says that it is up, asks for it again. */
+void serve_commands_stream_again(struct serve *s, const char *leg, const char *cause);
+/* Asks Telnyx whether a leg is up; engine_elsewhere() hears the answer. False: there is nobody to ask. */
+bool serve_commands_is_alive(struct serve *s, const char *leg);
+/* What one of your people ordered; answers the request when Telnyx has. False: it could not be queued. */
+bool serve_commands_order(struct serve *s, conn_id conn, const char *leg, enum command command);
+
 /* serve_stop.c */
 /* SIGTERM or SIGINT: drains for agent.drain_s, then stores what is open and stops; the second time at once. */
 void serve_stop(struct serve *s, const char *signal);
@@ -83,5 +99,6 @@ struct server_handlers serve_webhook_and_media(struct serve *s);
 void serve_webhook_reply(struct serve *s, conn_id conn, int status, enum webhook_result result,
                          int64_t arrived_us);
 struct server_handlers serve_admin(struct serve *s);
+void serve_reply_json(struct serve *s, conn_id conn, int status, const json_t *json);
 
 #endif

@@ -15,7 +15,7 @@ static void reply_text(struct serve *s, conn_id conn, int status, const char *ty
   server_reply(s->server, conn, status, type, text, strlen(text));
 }
 
-static void reply_json(struct serve *s, conn_id conn, int status, const json_t *json) {
+void serve_reply_json(struct serve *s, conn_id conn, int status, const json_t *json) {
   size_t bytes = 0;
   char *text = document_text(json, false, &bytes);
   if (text != NULL) {
@@ -24,6 +24,31 @@ static void reply_json(struct serve *s, conn_id conn, int status, const json_t *
     server_reply(s->server, conn, 500, NULL, NULL, 0);
   }
   free(text);
+}
+
+/* /api/v1/calls/<callLogId>/actions/<command>. False: the path is another one. */
+static bool is_action(const char *path, char *id, size_t id_bytes, const char **command) {
+  static const char actions[] = "/actions/";
+  if (strncmp(path, calls_path, sizeof calls_path - 1) != 0 || path[sizeof calls_path - 1] != '/')
+    return false;
+  const char *begin = path + sizeof calls_path, *end = strstr(begin, actions);
+  if (end == NULL || end == begin || (size_t)(end - begin) >= id_bytes) return false;
+  snprintf(id, id_bytes, "%.*s", (int)(end - begin), begin);
+  *command = end + sizeof actions - 1;
+  return true;
+}
+
+/* A form or a script of a foreign page cannot name this type without being asked first. */
+static int action_headers(const struct serve *s, const struct http_request *request, const char *name,
+                          const char **allow) {
+  enum command command;
+  if (!serve_commands_ready(s) || !command_find(name, &command)) return 404;
+  if (strcmp(request->method, "POST") != 0) {
+    *allow = "POST";
+    return 405;
+  }
+  const char *type = http_header(request, "content-type", NULL);
+  return type != NULL && strncasecmp(type, json_media_type, sizeof json_media_type - 1) == 0 ? 0 : 415;
 }
 
 static int admin_headers(void *arg, const struct http_request *request, const char **allow) {
@@ -38,6 +63,9 @@ static int admin_headers(void *arg, const struct http_request *request, const ch
                 stream_token_equal(s->config.admin_token, given + sizeof scheme - 1);
     if (!good) return 401;
   }
+  char id[160];
+  const char *action;
+  if (is_action(request->path, id, sizeof id, &action)) return action_headers(s, request, action, allow);
   if (!known) return 404;
   if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0) return 0;
   *allow = "GET, HEAD";
@@ -60,7 +88,7 @@ static void ready(struct serve *s, conn_id conn) {
   if (!stats.writable) add_reason(reasons, "store", s->store_away_since_ms, stats.reason);
   if (s->draining) add_reason(reasons, "agent", s->draining_since_ms, "draining: it is about to stop");
   json_t *body = json_pack("{s:s, s:o}", "status", unready ? "unready" : "ready", "reasons", reasons);
-  reply_json(s, conn, unready ? 503 : 200, body);
+  serve_reply_json(s, conn, unready ? 503 : 200, body);
   json_decref(body);
 }
 
@@ -115,7 +143,7 @@ static void looked(uv_work_t *work, int status) {
 static void one_call(struct serve *s, conn_id conn, const char *id) {
   json_t *document = engine_document(s->engine, id);
   if (document != NULL) {
-    reply_json(s, conn, 200, document);
+    serve_reply_json(s, conn, 200, document);
     json_decref(document);
     return;
   }
@@ -132,11 +160,24 @@ static void one_call(struct serve *s, conn_id conn, const char *id) {
   server_reply(s->server, conn, 500, NULL, NULL, 0);
 }
 
+static void order(struct serve *s, conn_id conn, const char *id, const char *name) {
+  enum command command;
+  const char *leg = engine_leg_of(s->engine, id);
+  if (leg == NULL || !command_find(name, &command)) {
+    reply_text(s, conn, 404, json_media_type, "{\"error\":\"no such call is up here\"}");
+  } else if (!serve_commands_order(s, conn, leg, command)) {
+    reply_text(s, conn, 503, json_media_type, "{\"error\":\"the command could not be queued\"}");
+  }
+}
+
 static void admin_request(void *arg, conn_id conn, const struct moment *at,
                           const struct http_request *request) {
   struct serve *s = arg;
-  const char *path = request->path;
-  if (strcmp(path, "/livez") == 0) {
+  const char *path = request->path, *action;
+  char id[160];
+  if (is_action(path, id, sizeof id, &action)) {
+    order(s, conn, id, action);
+  } else if (strcmp(path, "/livez") == 0) {
     reply_text(s, conn, 200, text_media_type, "live\n");
   } else if (strcmp(path, "/readyz") == 0) {
     ready(s, conn);
@@ -144,7 +185,7 @@ static void admin_request(void *arg, conn_id conn, const struct moment *at,
     metrics(s, conn);
   } else if (strcmp(path, calls_path) == 0) {
     json_t *calls = engine_live(s->engine, at);
-    reply_json(s, conn, 200, calls);
+    serve_reply_json(s, conn, 200, calls);
     json_decref(calls);
   } else {
     one_call(s, conn, path + sizeof calls_path);

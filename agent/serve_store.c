@@ -144,7 +144,8 @@ static void put_event(void *arg, const char *leg, const char *id, int64_t at_ms,
   free(text);
 }
 
-static void put_part(void *arg, const char *leg, const struct part *part) {
+static void put_part(void *arg, const char *leg, const struct part *part, bool deliver) {
+  (void)deliver;
   json_t *json = part_to_json(part);
   size_t bytes;
   char *text = json != NULL ? document_text(json, false, &bytes) : NULL;
@@ -194,6 +195,10 @@ static void load_leg(void *arg, const char *leg) {
   ticket_free(s, t);
 }
 
+static void stream_missing(void *arg, const char *leg, const char *cause) {
+  serve_commands_stream_again(arg, leg, cause);
+}
+
 static void close_socket(void *arg, conn_id socket, int code, const char *reason) {
   struct serve *s = arg;
   server_ws_close(s->server, socket, code, reason);
@@ -204,6 +209,7 @@ struct engine_effects serve_store_effects(struct serve *s) {
                                  .put_part = put_part,
                                  .put_calllog = put_calllog,
                                  .load_leg = load_leg,
+                                 .stream_missing = stream_missing,
                                  .close_socket = close_socket,
                                  .arg = s};
 }
@@ -282,7 +288,8 @@ static void answer_webhook(struct serve *s, struct ticket *t, const struct store
   }
   const char *leg = t->event.call_control_id;
   if (leg != NULL && !engine_knows(s->engine, leg)) give_facts(s, at, leg, answer, t->event.id, false);
-  engine_event(s->engine, at, &t->event);
+  bool fresh = engine_event(s->engine, at, &t->event);
+  if (fresh && t->event.kind == EVENT_CALL_ANSWERED) serve_commands_answered(s, leg, t->event.id);
   if (t->event.kind == EVENT_UNKNOWN) {
     s->metrics.webhooks[WEBHOOK_UNKNOWN_EVENT]++;
     log_event(LOG_INFO, engine_call_name(s->engine, leg), "unknown event kept",

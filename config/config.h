@@ -12,12 +12,18 @@ struct config {
   char *agent_id;
   int64_t agent_drain_s;
   char *listen_public, *listen_admin, *listen_tls_certificate, *listen_tls_private_key;
-  char *telnyx_public_key, *telnyx_stream_token;
+  char *telnyx_public_key, *telnyx_stream_token, *telnyx_api_key, *telnyx_api_base, *telnyx_stream_url;
+  bool telnyx_auto_stream;
   bool telnyx_insecure;
   int64_t telnyx_signature_tolerance_s;
   bool calls_party_inbound_is_agent; /* calls.party = inbound=agent */
   bool quality_plc, quality_consumer_asr_stream;
   char *store_dir;
+  char *mongo_uri, *mongo_database, *mongo_collection;
+  bool mongo_lead_lookup;
+  int64_t mongo_interim_s, mongo_server_selection_ms, mongo_socket_ms;
+  char *redis_url, *redis_prefix;
+  int64_t redis_live_interval_ms, redis_timeout_ms, redis_queue_max, redis_group_timeout_h;
   char *admin_token;
   int log_level, log_format; /* enums of agent/log.h: 0 error 1 warn 2 info 3 debug; 0 auto 1 logfmt 2 json */
   bool log_numbers;

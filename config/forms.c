@@ -86,3 +86,33 @@ bool is_public_key_list(const char *value) {
   }
   return keys > 0;
 }
+
+static bool begins_with_one_of(const char *value, const char *const *schemes) {
+  for (const char *c = value; *c != 0; c++)
+    if ((unsigned char)*c <= ' ' || *c == 127) return false;
+  for (; *schemes != NULL; schemes++) {
+    size_t length = strlen(*schemes);
+    if (strncmp(value, *schemes, length) == 0 && value[length] != 0) return true;
+  }
+  return false;
+}
+
+bool is_mongo_uri(const char *value) {
+  static const char *const schemes[] = {"mongodb://", "mongodb+srv://", NULL};
+  return begins_with_one_of(value, schemes);
+}
+
+bool is_redis_url(const char *value) {
+  static const char *const schemes[] = {"redis://", "rediss://", "unix://", "redis+unix://", NULL};
+  return begins_with_one_of(value, schemes);
+}
+
+bool is_http_url(const char *value) {
+  static const char *const schemes[] = {"https://", "http://", NULL};
+  return begins_with_one_of(value, schemes);
+}
+
+bool is_media_url(const char *value) {
+  static const char *const schemes[] = {"wss://", "ws://", NULL};
+  return begins_with_one_of(value, schemes);
+}

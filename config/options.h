@@ -65,6 +65,11 @@ bool is_agent_id(const char *value);
 bool is_address(const char *value); /* HOST:PORT or [v6]:PORT, port 0 to 65535 */
 bool is_public_key_list(const char *value);
 bool is_token(const char *value);
+/* Only the scheme is looked at, and that there are no blanks; who connects says the rest. */
+bool is_mongo_uri(const char *value);
+bool is_redis_url(const char *value);
+bool is_http_url(const char *value);
+bool is_media_url(const char *value);
 /* Can only this machine reach it? A host as a name or an address, IPv6 without brackets; of a value that
  * is_address(). */
 bool form_host_is_loopback(const char *host);

@@ -1,6 +1,6 @@
 #include "store/facts.h"
 
-#include <stdio.h>
+#include "store/legs.h"
 
 enum { BAD_MAX = 64 }; /* rows moved at a time; what is left is moved at the next reading */
 
@@ -25,7 +25,7 @@ static int read_rows(struct database *d, bool parts, const char *leg, struct wor
                          : event_crc(id, id_bytes, own_leg, leg_bytes, number, body, body_bytes);
     if (crc != (uint64_t)sqlite3_column_int64(s, 5)) {
       if (bad->count < BAD_MAX) bad->rows[bad->count++] = sqlite3_column_int64(s, 0);
-    } else if (!work_add_fact(work, parts, id, id_bytes, body, body_bytes)) {
+    } else if (work != NULL && !work_add_fact(work, parts, id, id_bytes, body, body_bytes)) {
       rc = SQLITE_NOMEM;
       break;
     }
@@ -44,22 +44,28 @@ static int move_row(struct database *d, bool part, sqlite3_int64 row) {
   int rc = run_for_row(d, part ? SQL_QUARANTINE_PART : SQL_QUARANTINE_EVENT, row);
   if (rc == SQLITE_OK && !part) rc = run_for_row(d, SQL_FORGET_EVENT_ID, row);
   if (rc == SQLITE_OK) rc = run_for_row(d, part ? SQL_DROP_PART : SQL_DROP_EVENT, row);
-  return rc;
+  if ((rc & 0xff) != SQLITE_CORRUPT) return rc;
+  /* The damaged content leads to an entry that no index has: they are made from the content as it is. */
+  rc = sqlite3_exec(d->db, part ? "REINDEX parts" : "REINDEX events", NULL, NULL, NULL);
+  return rc == SQLITE_OK ? run_for_row(d, part ? SQL_DROP_PART : SQL_DROP_EVENT, row) : rc;
 }
 
-int facts_load(struct database *d, const char *leg, struct work *work, uint64_t *moved, char *last,
-               size_t last_bytes) {
+int facts_load(struct database *d, const char *leg, struct work *work) {
+  bool any = false;
   if (leg == NULL) return SQLITE_OK;
   for (int parts = 0; parts <= 1; parts++) {
     struct bad_rows bad = {.count = 0};
     int rc = read_rows(d, parts == 1, leg, work, &bad);
     for (size_t i = 0; rc == SQLITE_OK && i < bad.count; i++) {
       rc = move_row(d, parts == 1, bad.rows[i]);
-      snprintf(last, last_bytes, "%s row %lld of leg %.150s", parts == 1 ? "parts" : "events",
-               (long long)bad.rows[i], leg);
+      database_moved(d, parts == 1 ? "parts" : "events", bad.rows[i], leg);
     }
     if (rc != SQLITE_OK) return rc;
-    *moved += bad.count;
+    any = any || bad.count > 0;
   }
-  return SQLITE_OK;
+  return any ? legs_count_again(d, leg) : SQLITE_OK;
+}
+
+int facts_check(struct database *d, const char *leg) {
+  return facts_load(d, leg, NULL);
 }

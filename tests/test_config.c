@@ -104,11 +104,11 @@ static void names_of_the_stack(void **state) {
   setenv("TELNYX_API_KEY", "KEYgeheim", 1);
   expect_taken(&c, NULL, NULL);
   assert_string_equal(c.telnyx_public_key, key);
+  assert_string_equal(c.mongo_uri, "mongodb://user:geheim@db/");
+  assert_string_equal(c.redis_url, "redis://:geheim@cache");
+  assert_string_equal(c.telnyx_api_key, "KEYgeheim");
   config_free(&c);
-  assert_non_null(strstr(warnings, "MONGODB_URI is set, but mongo.uri is not used"));
-  assert_non_null(strstr(warnings, "REDIS_URL"));
-  assert_non_null(strstr(warnings, "POSTGRES_URL"));
-  assert_non_null(strstr(warnings, "TELNYX_API_KEY"));
+  assert_non_null(strstr(warnings, "POSTGRES_URL is set, but postgres.url is not used"));
   assert_null(strstr(warnings, "geheim"));
   setenv("SIDETONE_TELNYX_PUBLIC_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", 1);
   expect_taken(&c, NULL, NULL);
@@ -170,11 +170,26 @@ static void what_is_unknown_or_given_twice(void **state) {
 static void options_that_are_not_built_yet(void **state) {
   (void)state;
   struct config c;
-  expect_refusal("[mongo]\nuri = mongodb://geheim\n", NULL, ":2: mongo.uri: this version cannot do that yet");
+  expect_refusal("[postgres]\nurl = postgres://geheim\n", NULL,
+                 ":2: postgres.url: this version cannot do that yet");
   assert_null(strstr(why, "geheim"));
   expect_refusal(NULL, "recording.enabled=yes", "-o: recording.enabled: this version cannot do that yet");
-  expect_refusal("[redis]\nurl_file = /x\n", NULL, "redis.url: this version cannot do that yet");
+  expect_refusal("[postgres]\nurl_file = /x\n", NULL, "postgres.url: this version cannot do that yet");
   expect_taken(&c, "[mongo]\nuri =\nlead_lookup = false\ninterim_s = 060\n", "store.max_bytes=10 GiB");
+  config_free(&c);
+}
+
+static void addresses_of_servers_name_their_scheme(void **state) {
+  (void)state;
+  struct config c;
+  expect_refusal("[mongo]\nuri = http://geheim\n", NULL, ":2: mongo.uri: the value (secret, not shown)");
+  assert_null(strstr(why, "geheim"));
+  expect_refusal(NULL, "redis.url=redis://", "allowed: redis://HOST:PORT/DB");
+  expect_refusal(NULL, "redis.url=localhost:6379", "redis.url");
+  expect_refusal(NULL, "telnyx.stream_url=https://edge.example.net/telnyx/media", "allowed: wss://HOST");
+  expect_refusal(NULL, "telnyx.api_base=api.telnyx.com", "allowed: https://HOST");
+  expect_taken(&c, "[mongo]\nuri = mongodb+srv://db.example.net/\n[redis]\nurl = unix:///run/redis.sock\n",
+               NULL);
   config_free(&c);
 }
 
@@ -285,6 +300,7 @@ int main(void) {
       TEST(messages_name_file_line_key_value_and_what_is_allowed),
       TEST(what_is_unknown_or_given_twice),
       TEST(options_that_are_not_built_yet),
+      TEST(addresses_of_servers_name_their_scheme),
       TEST(secrets_come_from_files_and_credentials),
       TEST(a_secret_is_in_no_message),
       TEST(secret_files_that_are_not),

@@ -238,8 +238,8 @@ static void the_listing_has_five_columns(void **state) {
   free(text);
   text = printed(config_print_options);
   assert_non_null(strstr(text, "telnyx.signature_tolerance_s\tinteger 1..86400\t300\ts\twindow"));
-  assert_non_null(
-      strstr(text, "mongo.uri\tsecret\t\t\tMongoDB that gets the CallLogs; empty: off; not built yet\n"));
+  assert_non_null(strstr(
+      text, "postgres.url\tsecret\t\t\tPostgreSQL of the analytics schema; empty: off; not built yet\n"));
   assert_non_null(strstr(text, "admin.token_file\ttext\t\t\tfile that holds admin.token\n"));
   free(text);
 }

@@ -1,0 +1,27 @@
+/* Shared by the files that write updates. */
+#ifndef AGENT_SETTLE_INTERNAL_H
+#define AGENT_SETTLE_INTERNAL_H
+
+#include <jansson.h>
+
+#include "agent/settle.h"
+
+/* Makes BSON of both, which it takes over; NULL among them fails. Every update says when: `updatedAt`. False: `op` is empty. */
+bool settle_op(struct mongo_op *op, json_t *filter, json_t *update, bool upsert);
+/* The value at a dotted path of members; NULL when there is none, or null. */
+const json_t *settle_at(const json_t *document, const char *path);
+/* Length of the shortest part of a path that the document has as something else than a document, so that
+ * nothing can be written below it; 0: none. */
+size_t settle_blocked(const json_t *document, const char *path);
+
+/* The three functions of struct mongo_folder; `arg` is a struct fold_options. */
+int settle_fact(void *arg, const struct sink_row *row, struct mongo_fact *out);
+int settle_lead_lookup(void *arg, const char *leg, const char *lead_id, const char *contact_id,
+                       struct mongo_op *out);
+
+/* The second updates: what people may write too, tags, issues. `document` as read, `folded` the fold of its facts.
+ * False: no memory. */
+bool settle_seconds(const char *leg, uint64_t revision, const json_t *document, const json_t *folded,
+                    struct mongo_settle *out);
+
+#endif
