@@ -10,11 +10,7 @@
 #include "agent/log.h"
 #include "telnyx/hex.h"
 
-enum {
-  TICK_MS = 1000,
-  /* The store's thread waits for nothing but the disk. A disk gives up by itself, after a minute or two. */
-  STORE_QUIET_MS = 300000
-};
+enum { TICK_MS = 1000 };
 
 struct moment serve_now(void) {
   return (struct moment){.mono_us = clock_mono_us(), .wall_us = clock_wall_us()};
@@ -31,11 +27,6 @@ static void on_wake(uv_async_t *wake) {
 static void wake_loop(void *arg) {
   struct serve *s = arg;
   uv_async_send(&s->wake);
-}
-
-static void store_at_work(void *arg, bool begins) {
-  const struct serve *s = arg;
-  supervise_expect(s->store_loop, begins ? STORE_QUIET_MS : 0);
 }
 
 void serve_watch_store(struct serve *s, struct store_stats *stats) {
@@ -78,8 +69,10 @@ static void on_hangup_signal(uv_signal_t *signal, int number) {
 
 static int open_store(struct serve *s) {
   char why[512];
-  const struct store_options options = {
-      .directory = s->config.store_dir, .wake = wake_loop, .at_work = store_at_work, .wake_arg = s};
+  const struct store_options options = {.directory = s->config.store_dir,
+                                        .wake = wake_loop,
+                                        .pulse = {supervise_pulse, &s->store_loop},
+                                        .wake_arg = s};
   s->store_loop = supervise_loop("store");
   if (store_open(&s->store, &options, why, sizeof why) != 0) {
     return cli_failed("serve", "store.dir: %s", why);

@@ -34,6 +34,7 @@ struct order {
 struct serve_commands {
   struct serve *serve;
   struct rest *rest;
+  int loop; /* of its thread, in agent/supervise.h */
   uv_async_t wake;
   struct order *orders;
   uint64_t last_ticket;
@@ -255,11 +256,14 @@ int serve_commands_start(struct serve *s) {
                                        .queue_max = QUEUE_MAX,
                                        .judge = judge,
                                        .wake = wake,
-                                       .arg = c};
+                                       .arg = c,
+                                       .pulse = {supervise_pulse, &c->loop}};
   c->serve = s;
   c->wake.data = c;
+  c->loop = supervise_loop("commands");
   int error = uv_async_init(&s->loop, &c->wake, on_wake);
   if (error != 0) {
+    supervise_leave(c->loop);
     free(c);
     return cli_failed("serve", "no event loop: %s", uv_strerror(error));
   }
@@ -279,6 +283,7 @@ void serve_commands_stop(struct serve *s) {
   s->commands = NULL;
   rest_stop(c->rest);
   c->rest = NULL;
+  supervise_leave(c->loop);
   struct order *o, *next;
   HASH_ITER(hh, c->orders, o, next) order_free(c, o);
   uv_close((uv_handle_t *)&c->wake, on_closed);

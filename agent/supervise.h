@@ -5,9 +5,11 @@
  * does not feed. Other loops have a place in the registry and promise how long they may be quiet; the feed
  * is withheld from the first broken promise until it is mended, and the manager kills the process.
  *
- *   store's thread:  id = supervise_loop("store");
- *                    supervise_expect(id, 0);               // waits for work
- *                    supervise_expect(id, STORE_QUIET_MS);  // takes a batch
+ *   id = supervise_loop("store");
+ *   supervise_expect(id, 300000);  // takes a batch
+ *   supervise_expect(id, 0);       // waits for work
+ *
+ * The threads of store/ speak by store/pulse.h: .pulse = {supervise_pulse, &id}.
  *
  * What to promise: more than the sum of the time limits of what the loop waits for. A disk, MongoDB or Redis
  * that is slow within its limits is not a loop that is stuck, and a restart would not make it faster. A loop
@@ -28,6 +30,8 @@ enum { SUPERVISED_MAX = 32 };
 int supervise_loop(const char *name);
 /* Alive, and from now on never quiet for longer than that. 0: promises nothing. */
 void supervise_expect(int id, int64_t max_quiet_ms);
+/* The same for a thread that knows its place by a pointer to the id (store/pulse.h). */
+void supervise_pulse(void *id, int64_t max_quiet_ms);
 /* Alive. */
 void supervise_beat(int id);
 /* The loop has ended; its place is free. */

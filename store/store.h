@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/pulse.h"
 #include "store/sink.h"
 
 struct store;
@@ -67,9 +68,8 @@ struct store_options {
   const char *directory;   /* made when missing, mode 0700; locked: a second serve is refused */
   size_t queue_max;        /* requests not answered yet; 0: 65536. They hold 256 MiB at most */
   void (*wake)(void *arg); /* from the store's thread */
-  /* From the store's thread: it begins a batch, or has ended it and waits for work. For a watchdog. NULL: none. */
-  void (*at_work)(void *arg, bool begins);
-  void *wake_arg;         /* of both */
+  void *wake_arg;
+  struct pulse pulse;     /* of the store's thread: it promises 300 s for a batch */
   bool sinks[SINK_COUNT]; /* which are configured: rows for the others wait, uncounted, and hold nothing */
 };
 

@@ -16,8 +16,8 @@ struct work_list {
 struct store {
   pthread_t thread;
   void (*wake)(void *arg);
-  void (*at_work)(void *arg, bool begins);
   void *wake_arg;
+  struct pulse pulse;
   size_t queue_max;
 
   pthread_mutex_t mutex;

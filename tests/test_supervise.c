@@ -59,6 +59,16 @@ static void a_beat_renews_the_promise(void **state) {
   supervise_leave(id);
 }
 
+static void a_thread_may_speak_by_a_pointer_to_its_place(void **state) {
+  (void)state;
+  int id = supervise_loop("one");
+  supervise_pulse(&id, 1000);
+  assert_string_equal(supervise_overdue(clock_mono_us() + 2 * SECOND_US, NULL), "one");
+  supervise_pulse(&id, 0);
+  assert_null(supervise_overdue(clock_mono_us() + 2 * SECOND_US, NULL));
+  supervise_leave(id);
+}
+
 static void the_places_are_bounded_and_come_back(void **state) {
   (void)state;
   for (int i = 0; i < SUPERVISED_MAX; i++) assert_int_equal(supervise_loop("many"), i);
@@ -193,6 +203,7 @@ int main(void) {
       cmocka_unit_test(a_loop_that_promises_nothing_is_never_late),
       cmocka_unit_test(a_promise_is_broken_after_its_time),
       cmocka_unit_test(a_beat_renews_the_promise),
+      cmocka_unit_test(a_thread_may_speak_by_a_pointer_to_its_place),
       cmocka_unit_test(the_places_are_bounded_and_come_back),
       cmocka_unit_test(words_in_their_order),
       cmocka_unit_test(a_broken_promise_withholds_the_feed_until_it_is_mended),
