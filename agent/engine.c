@@ -143,9 +143,15 @@ void engine_tick(struct engine *e, const struct moment *at) {
   }
 }
 
-void engine_shutdown(struct engine *e, const struct moment *at) {
+void engine_take_no_new(struct engine *e) {
+  e->no_new = true;
+}
+
+size_t engine_shutdown(struct engine *e, const struct moment *at) {
   struct call *c, *next;
+  size_t cut = 0;
   HASH_ITER(hh, e->calls, c, next) {
+    bool open = !c->summary.ended || c->socket != NULL;
     if (c->socket != NULL) {
       struct socket *s = c->socket;
       call_end_stream(e, at, c, PART_CUT);
@@ -153,7 +159,12 @@ void engine_shutdown(struct engine *e, const struct moment *at) {
     }
     call_settle(e, at, c);
     call_count_finish(e, c);
+    cut += open;
+    if (open && e->options.verbose) {
+      log_event(LOG_INFO, c->summary.call_log_id, "call cut", LOG_TEXT("leg", c->facts->leg));
+    }
   }
+  return cut;
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */
@@ -166,6 +177,10 @@ size_t engine_calls_live(const struct engine *e) {
   size_t live = 0;
   for (const struct call *c = e->calls; c != NULL; c = c->hh.next) live += !c->summary.ended;
   return live;
+}
+
+uint64_t engine_calls_ended(const struct engine *e) {
+  return e->calls_ended;
 }
 
 bool engine_all_ended(const struct engine *e) {

@@ -89,6 +89,8 @@ enum socket_proof {
   PROOF_DERIVED, /* the form of a derived key: within 5 s a `start` must match it */
   PROOF_OWED     /* nothing yet: the `connected` frame has 5 s to bring the token */
 };
+/* A token other than the option: of sockets that come, or have not proved themselves yet. Borrowed. */
+void engine_stream_token(struct engine *e, const char *token);
 void engine_socket_opened(struct engine *e, conn_id socket, const struct moment *at, enum socket_proof proof,
                           const char *key);
 void engine_socket_message(struct engine *e, conn_id socket, const struct moment *at, bool text, bool utf8,
@@ -99,11 +101,18 @@ void engine_socket_closed(struct engine *e, conn_id socket, const struct moment 
 
 /* At least once a second. */
 void engine_tick(struct engine *e, const struct moment *at);
-/* Everything still open is stored as it stands (SIGTERM): sockets cut, calls partial. */
-void engine_shutdown(struct engine *e, const struct moment *at);
+/* From now on a stream of a leg that is not known is closed 1001; what is known goes on. */
+void engine_take_no_new(struct engine *e);
+/* Whether `key`, of the derived form, was made for a leg that is known. */
+bool engine_knows_key(const struct engine *e, const char *key, int64_t now_s);
+/* Everything still open is stored as it stands (SIGTERM): sockets cut, calls partial. How many calls were cut:
+ * not ended, or with a socket open. */
+size_t engine_shutdown(struct engine *e, const struct moment *at);
 
 size_t engine_calls(const struct engine *e);
 size_t engine_calls_live(const struct engine *e); /* not ended */
+uint64_t engine_calls_ended(
+    const struct engine *e); /* since the start; a lost leg that lives again is taken off */
 bool engine_all_ended(const struct engine *e);
 /* The CallLog so far, new reference, NULL when not in memory. By callLogId. */
 json_t *engine_document(struct engine *e, const char *call_log_id);

@@ -82,9 +82,13 @@ void call_count_finish(struct engine *e, struct call *c) {
 }
 
 static void note_end(struct engine *e, const struct moment *at, struct call *c) {
-  if (!c->summary.ended) c->ended_us = 0; /* a lost leg that lives */
+  if (!c->summary.ended && c->ended_us != 0) { /* a lost leg that lives */
+    c->ended_us = 0;
+    e->calls_ended--;
+  }
   if (!c->summary.ended || c->finished_counted || c->ended_us != 0) return;
   c->ended_us = at->mono_us;
+  e->calls_ended++;
   if (!e->options.verbose) return;
   log_event(LOG_INFO, c->summary.call_log_id, "call ended", LOG_TEXT("leg", c->facts->leg),
             LOG_PHONE("from", c->summary.from), LOG_PHONE("to", c->summary.to),

@@ -75,6 +75,8 @@ struct engine {
   struct call *calls;
   struct socket *sockets;
   uint64_t next_part;
+  uint64_t calls_ended;
+  bool no_new; /* legs */
   uint8_t *scratch;
 };
 

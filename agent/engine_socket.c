@@ -165,6 +165,23 @@ static bool may_take(struct engine *e, struct socket *s, const struct moment *at
   return true;
 }
 
+void engine_stream_token(struct engine *e, const char *token) {
+  e->options.stream_token = token;
+}
+
+bool engine_knows_key(const struct engine *e, const char *key, int64_t now_s) {
+  for (const struct call *c = e->calls; c != NULL; c = c->hh.next) {
+    if (stream_key_matches(e->options.stream_token, key, c->facts->leg, now_s)) return true;
+  }
+  return false;
+}
+
+static bool may_begin(struct engine *e, struct socket *s, const char *leg) {
+  if (!e->no_new || call_find(e, leg) != NULL) return true;
+  socket_refuse(e, s, RFC6455_GOING_AWAY, "draining: no new legs");
+  return false;
+}
+
 /* Facts of the leg: those of the store join later, so this bounds what one process lets in. */
 static bool too_many_parts(struct engine *e, struct socket *s, const struct call *c) {
   if (s->call != NULL || c->facts->part_count < LEG_PARTS_MAX) return false;
@@ -174,7 +191,7 @@ static bool too_many_parts(struct engine *e, struct socket *s, const struct call
 }
 
 static void on_start(struct engine *e, struct socket *s, const struct moment *at, const struct frame *f) {
-  if (!may_take(e, s, at, f->call_control_id)) return;
+  if (!may_take(e, s, at, f->call_control_id) || !may_begin(e, s, f->call_control_id)) return;
   if (s->stream == NULL) s->stream = new_stream(e, at); /* streamed again on the same socket */
   struct call *c = call_get(e, at, f->call_control_id, true);
   if (c == NULL || s->stream == NULL) {

@@ -19,8 +19,8 @@ static const struct command {
     {"serve", command_serve, "[-c FILE] [-o section.key=value]...     the agent",
      CONFIGURATION
      "Says `ready public=HOST:PORT admin=HOST:PORT` when it is, and logs, on standard error.\n"
-     "SIGTERM, SIGINT: open calls are stored as partial, exit 0. SIGHUP: reloads keys, the files of\n"
-     "the certificate and the log's options.\n"},
+     "SIGTERM, SIGINT: takes no new calls; after agent.drain_s open ones are stored as partial, exit 0;\n"
+     "a second one cuts them at once. SIGHUP: reloads keys, tokens, certificate and the log's options.\n"},
     {"replay", command_replay,
      "[-c FILE] [-o ...] [--to URL] [--speed X|max] [--fresh] [--sign-key FILE] [--expect FILE] FIXTURE...",
      "  FIXTURE               a folder with events.jsonl, or a .jsonl file\n" CONFIGURATION

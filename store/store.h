@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/pulse.h"
 #include "store/sink.h"
 
 struct store;
@@ -69,6 +70,7 @@ struct store_options {
   size_t queue_max;        /* requests not answered yet; 0: 65536. They hold 256 MiB at most */
   void (*wake)(void *arg); /* from the store's thread */
   void *wake_arg;
+  struct pulse pulse;     /* of the store's thread: it promises 300 s for a batch */
   bool sinks[SINK_COUNT]; /* which are configured: rows for the others wait, uncounted, and hold nothing */
 };
 
