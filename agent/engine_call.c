@@ -109,6 +109,9 @@ void call_settle(struct engine *e, const struct moment *at, struct call *c) {
   json_decref(document);
   if (c->summary.hung_up && c->hangup_us == 0) c->hangup_us = at->mono_us;
   note_end(e, at, c);
+  if (c->summary.ended && !c->end_told && e->effects.ended != NULL)
+    e->effects.ended(e->effects.arg, c->facts->leg, c->summary.call_log_id);
+  c->end_told = c->summary.ended;
 }
 
 void call_settle_soon(struct engine *e, const struct moment *at, struct call *c) {

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/alerts.h"
 #include "telnyx/frame.h"
 
 enum media_result {
@@ -73,6 +74,7 @@ struct metrics {
   uint64_t frame_faults[FRAME_FAULTS], media_faults[MEDIA_FAULTS];
   uint64_t webhooks[WEBHOOK_RESULTS];
   uint64_t commands[COMMAND_RESULTS];
+  uint64_t alerts[ALERT_RULES]; /* opened */
   uint64_t legless_events, calls_without_lead;
   uint64_t memory_per_call_bytes; /* stream_bytes() */
   struct histogram webhook_ack, frame_to_metric;
