@@ -8,5 +8,7 @@
 /* Adds every event of the leg in the order of arrival, then every part, to the work. A bad row is moved
  * to `quarantine` and not added (database_moved()). SQLITE_OK or an error. */
 int facts_load(struct database *d, const char *leg, struct work *work);
+/* The same, for the sake of the moving alone. */
+int facts_check(struct database *d, const char *leg);
 
 #endif

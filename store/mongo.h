@@ -83,6 +83,10 @@ int mongo_reader_get(struct mongo_reader *r, const char *const *legs, size_t cou
                      void (*document)(void *arg, const char *leg, const uint8_t *bson, size_t bytes),
                      void *arg, struct sink_outcome *outcome);
 
+/* Frees what the driver keeps for the process: once, at the end, when every client is gone. May be left out: the
+ * system takes it back. */
+void mongo_global_cleanup(void);
+
 /* sidetone check --connect: connects, says what is wrong in words. Lines go to `say`. True: all is well. */
 bool mongo_check(const struct mongo_options *options, void (*say)(void *arg, const char *line), void *arg);
 

@@ -9,35 +9,15 @@
 #include <time.h>
 
 #include "store/batch.h"
-#include "store/database.h"
-#include "store/work.h"
+#include "store/outbox_job.h"
+#include "store/store_internal.h"
 
 enum {
   BATCH_MAX = 256,
   QUEUE_DEFAULT = 65536,
   QUEUE_MAX_BYTES = 256 << 20,
-  PROBE_EVERY_S = 1 /* while writing fails */
-};
-
-struct work_list {
-  struct work *first, *last;
-};
-
-struct store {
-  pthread_t thread;
-  void (*wake)(void *arg);
-  void *wake_arg;
-  size_t queue_max;
-
-  pthread_mutex_t mutex;
-  pthread_cond_t arrived; /* work, or closing */
-  struct work_list queue, answers;
-  size_t pending, pending_bytes; /* submitted and not answered yet */
-  bool closing;
-  struct store_stats stats;
-
-  pthread_mutex_t database_mutex; /* the thread's batches against the blocking calls */
-  struct database database;
+  LOOK_EVERY_MS = 500,  /* whether somebody else has written */
+  PROBE_EVERY_MS = 1000 /* while writing fails */
 };
 
 static void append(struct work_list *list, struct work *work) {
@@ -51,17 +31,15 @@ static void append(struct work_list *list, struct work *work) {
 
 /* ---- the store's thread ---- */
 
-/* Waits until there is work, it is time to probe, or the store closes. Called with the mutex held. */
+/* Waits until there is work, it is time to look or to probe, or the store closes. Called with the mutex held. */
 static void wait_for_work(struct store *s) {
   struct timespec until;
   clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += PROBE_EVERY_S;
-  while (s->queue.first == NULL && !s->closing) {
-    if (s->stats.writable)
-      pthread_cond_wait(&s->arrived, &s->mutex);
-    else if (pthread_cond_timedwait(&s->arrived, &s->mutex, &until) == ETIMEDOUT)
-      return;
-  }
+  int64_t ns = until.tv_nsec + (s->stats.writable ? LOOK_EVERY_MS : PROBE_EVERY_MS) * 1000000LL;
+  until.tv_sec += ns / 1000000000;
+  until.tv_nsec = ns % 1000000000;
+  while (s->queue.first == NULL && !s->closing)
+    if (pthread_cond_timedwait(&s->arrived, &s->mutex, &until) == ETIMEDOUT) return;
 }
 
 static size_t take_batch(struct store *s, struct work *batch[BATCH_MAX]) {
@@ -97,7 +75,12 @@ static bool hand_back(struct store *s, struct work *const *batch, size_t count) 
   for (size_t i = 0; i < count; i++) {
     s->pending--;
     s->pending_bytes -= batch[i]->bytes;
-    if (batch[i]->request.ticket == 0) {
+    if (batch[i]->job != NULL) {
+      batch[i]->job->failed = batch[i]->status == STORE_FAILED;
+      batch[i]->job->finished = true;
+      pthread_cond_broadcast(&s->job_finished);
+      work_free(batch[i]);
+    } else if (batch[i]->request.ticket == 0) {
       work_free(batch[i]);
     } else {
       append(&s->answers, batch[i]);
@@ -115,13 +98,15 @@ static void *run(void *arg) {
     wait_for_work(s);
     if (s->queue.first == NULL && s->closing) break;
     size_t count = take_batch(s, batch);
+    bool probe = count == 0 && !s->stats.writable;
     struct batch_result result = {0};
     pthread_mutex_unlock(&s->mutex);
     pthread_mutex_lock(&s->database_mutex);
     if (count > 0)
       batch_commit(&s->database, batch, count, &result);
-    else
+    else if (probe)
       batch_probe(&s->database, &result);
+    outbox_after_batch(s, &result);
     pthread_mutex_unlock(&s->database_mutex);
     pthread_mutex_lock(&s->mutex);
     count_result(&s->stats, &result);
@@ -142,13 +127,16 @@ static int start(struct store *s) {
   pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
   pthread_cond_init(&s->arrived, &attr);
   pthread_condattr_destroy(&attr);
+  pthread_cond_init(&s->job_finished, NULL);
   pthread_mutex_init(&s->mutex, NULL);
   pthread_mutex_init(&s->database_mutex, NULL);
+  outbox_after_batch(s, NULL);
   return pthread_create(&s->thread, NULL, run, s);
 }
 
 static void free_store(struct store *s) {
   pthread_cond_destroy(&s->arrived);
+  pthread_cond_destroy(&s->job_finished);
   pthread_mutex_destroy(&s->mutex);
   pthread_mutex_destroy(&s->database_mutex);
   work_free_list(s->queue.first);
@@ -171,6 +159,7 @@ int store_open(struct store **out, const struct store_options *options, char *wh
   s->wake_arg = options->wake_arg;
   s->queue_max = options->queue_max == 0 ? QUEUE_DEFAULT : options->queue_max;
   s->stats.writable = true;
+  memcpy(s->sinks, options->sinks, sizeof s->sinks);
   int error = start(s);
   if (error != 0) {
     snprintf(why, why_bytes, "the store's thread cannot be started: %s", strerror(error));
@@ -196,6 +185,21 @@ int store_submit(struct store *s, const struct store_request *request) {
   if (!full) return 0;
   work_free(work);
   return -EAGAIN;
+}
+
+int store_run_job(struct store *s, struct outbox_job *job) {
+  struct work *work = work_new(&(struct store_request){.ticket = 0});
+  if (work == NULL) return -1;
+  work->job = job;
+  job->finished = false;
+  pthread_mutex_lock(&s->mutex);
+  append(&s->queue, work);
+  s->pending++;
+  s->pending_bytes += work->bytes;
+  pthread_cond_signal(&s->arrived);
+  while (!job->finished) pthread_cond_wait(&s->job_finished, &s->mutex);
+  pthread_mutex_unlock(&s->mutex);
+  return job->failed ? -1 : 0;
 }
 
 void store_collect(struct store *s, void (*answer)(void *arg, const struct store_answer *), void *arg) {
@@ -228,59 +232,4 @@ void store_close(struct store *s) {
   pthread_mutex_unlock(&s->mutex);
   pthread_join(s->thread, NULL);
   free_store(s);
-}
-
-int store_each_open_leg(struct store *s, void (*leg)(void *arg, const char *leg), void *arg) {
-  struct work_list legs = {0};
-  int rc;
-  pthread_mutex_lock(&s->database_mutex);
-  sqlite3_stmt *query = s->database.statements[SQL_OPEN_LEGS];
-  while ((rc = sqlite3_step(query)) == SQLITE_ROW) {
-    const struct store_request request = {.leg = (const char *)sqlite3_column_text(query, 0)};
-    struct work *work = work_new(&request);
-    if (work == NULL) break;
-    append(&legs, work);
-  }
-  sqlite3_reset(query);
-  pthread_mutex_unlock(&s->database_mutex);
-  /* The callback may call the store. */
-  for (const struct work *work = legs.first; work != NULL; work = work->next) leg(arg, work->request.leg);
-  work_free_list(legs.first);
-  return rc == SQLITE_DONE ? 0 : -1;
-}
-
-int store_get_value(struct store *s, const char *key, char *out, size_t out_bytes) {
-  int result = -EIO;
-  pthread_mutex_lock(&s->database_mutex);
-  sqlite3_stmt *query = s->database.statements[SQL_GET_VALUE];
-  bind_string(query, 1, key);
-  int rc = sqlite3_step(query);
-  if (rc == SQLITE_DONE) result = -ENOENT;
-  if (rc == SQLITE_ROW) {
-    size_t bytes;
-    const char *value = column_bytes(query, 0, &bytes);
-    if (value_crc(key, strlen(key), value, bytes) != (uint64_t)sqlite3_column_int64(query, 1)) {
-      result = -ENOENT;
-    } else if (bytes >= out_bytes) {
-      result = -ENOSPC;
-    } else {
-      memcpy(out, value, bytes);
-      out[bytes] = 0;
-      result = 0;
-    }
-  }
-  sqlite3_reset(query);
-  pthread_mutex_unlock(&s->database_mutex);
-  return result;
-}
-
-int store_put_value(struct store *s, const char *key, const char *value) {
-  pthread_mutex_lock(&s->database_mutex);
-  sqlite3_stmt *query = s->database.statements[SQL_PUT_VALUE];
-  bind_string(query, 1, key);
-  bind_string(query, 2, value);
-  sqlite3_bind_int64(query, 3, value_crc(key, strlen(key), value, strlen(value)));
-  int rc = database_run(&s->database, SQL_PUT_VALUE);
-  pthread_mutex_unlock(&s->database_mutex);
-  return rc == SQLITE_OK ? 0 : -EIO;
 }
