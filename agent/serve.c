@@ -8,6 +8,7 @@
 
 #include "agent/clock.h"
 #include "agent/log.h"
+#include "agent/serve_live.h"
 #include "telnyx/hex.h"
 
 enum { TICK_MS = 1000, STOP_WITHIN_MS = 4000 };
@@ -39,6 +40,7 @@ static void on_stop_signal(uv_signal_t *signal, int number) {
             LOG_INT("calls", engine_calls(s->engine)));
   server_stop_listening(s->server);
   engine_shutdown(s->engine, &at);
+  serve_live_finish(s);
   uv_timer_start(&s->deadline, on_deadline, STOP_WITHIN_MS, 0);
   if (serve_store_idle(s)) finish(s);
 }
@@ -174,9 +176,11 @@ static int make_engine(struct serve *s) {
       .agent_id = s->agent_id,
       .first_part = (uint64_t)(clock_wall_us() / 1000), /* later than any part of a former run */
       .stream_token = s->config.telnyx_stream_token,
+      .published = s->live != NULL,
       .verbose = true,
   };
   struct engine_effects effects = serve_store_effects(s);
+  serve_live_effects(s, &effects);
   s->engine = engine_create(&options, &effects, &s->metrics);
   return s->engine != NULL ? EXIT_DONE : cli_failed("serve", "no memory");
 }
@@ -240,6 +244,7 @@ static void stop(struct serve *s) {
   uv_handle_t *own[] = {(uv_handle_t *)&s->wake, (uv_handle_t *)&s->tick,      (uv_handle_t *)&s->deadline,
                         (uv_handle_t *)&s->term, (uv_handle_t *)&s->interrupt, (uv_handle_t *)&s->hangup};
   if (s->store != NULL) store_close(s->store);
+  serve_live_stop(s);
   serve_commands_stop(s);
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) uv_close(own[i], NULL);
   server_destroy(s->server);
@@ -266,12 +271,14 @@ static int run(struct serve *s) {
   s->wake.data = s;
   start_timers(s);
   int status = open_store(s);
+  if (status == EXIT_DONE) status = serve_live_start(s);
   if (status == EXIT_DONE) status = make_engine(s);
   if (status == EXIT_DONE) status = serve_commands_start(s);
   if (status == EXIT_DONE) {
     serve_store_recover(s);
     status = open_listeners(s);
   }
+  if (status == EXIT_DONE) serve_live_run(s);
   if (status == EXIT_DONE) uv_run(&s->loop, UV_RUN_DEFAULT);
   stop(s);
   return status;

@@ -18,6 +18,7 @@
 #include "telnyx/command.h"
 #include "telnyx/signature.h"
 
+struct serve_live;     /* serve_live.c; NULL: no redis.url */
 struct serve_commands; /* serve_commands.c; NULL: no telnyx.api_key */
 struct owed;           /* serve_store.c: what the store has refused and gets again */
 struct ticket;         /* serve_store.c: what waits for the store's answer */
@@ -40,6 +41,7 @@ struct serve {
   uint64_t last_ticket;
   struct owed *owed;
   struct serve_commands *commands;
+  struct serve_live *live;
   bool draining;
   int64_t store_away_since_ms, draining_since_ms; /* epoch; 0: it is not so */
 };
@@ -75,6 +77,8 @@ struct server_handlers serve_webhook_and_media(struct serve *s);
 void serve_webhook_reply(struct serve *s, conn_id conn, int status, enum webhook_result result,
                          int64_t arrived_us);
 struct server_handlers serve_admin(struct serve *s);
+/* A member of /readyz's `reasons`. */
+void serve_add_reason(json_t *reasons, const char *part, int64_t since_ms, const char *text);
 void serve_reply_json(struct serve *s, conn_id conn, int status, const json_t *json);
 
 #endif

@@ -5,6 +5,7 @@
 #include "agent/fold.h"
 #include "agent/log.h"
 #include "agent/serve.h"
+#include "agent/serve_live.h"
 #include "telnyx/stream_key.h"
 #include "telnyx/timestamp.h"
 
@@ -74,7 +75,7 @@ static int admin_headers(void *arg, const struct http_request *request, const ch
 
 /* ---- /readyz --------------------------------------------------------------------------------- */
 
-static void add_reason(json_t *reasons, const char *part, int64_t since_ms, const char *text) {
+void serve_add_reason(json_t *reasons, const char *part, int64_t since_ms, const char *text) {
   char since[TIMESTAMP_BYTES];
   timestamp_format_ms(since_ms, since);
   json_array_append_new(reasons, json_pack("{s:s, s:s, s:s}", "part", part, "since", since, "text", text));
@@ -85,9 +86,11 @@ static void ready(struct serve *s, conn_id conn) {
   serve_watch_store(s, &stats);
   json_t *reasons = json_array();
   bool unready = !stats.writable || s->draining;
-  if (!stats.writable) add_reason(reasons, "store", s->store_away_since_ms, stats.reason);
-  if (s->draining) add_reason(reasons, "agent", s->draining_since_ms, "draining: it is about to stop");
-  json_t *body = json_pack("{s:s, s:o}", "status", unready ? "unready" : "ready", "reasons", reasons);
+  if (!stats.writable) serve_add_reason(reasons, "store", s->store_away_since_ms, stats.reason);
+  if (s->draining) serve_add_reason(reasons, "agent", s->draining_since_ms, "draining: it is about to stop");
+  serve_live_ready(s, reasons);
+  const char *status = unready ? "unready" : json_array_size(reasons) > 0 ? "degraded" : "ready";
+  json_t *body = json_pack("{s:s, s:o}", "status", status, "reasons", reasons);
   serve_reply_json(s, conn, unready ? 503 : 200, body);
   json_decref(body);
 }
@@ -96,6 +99,7 @@ static void metrics(struct serve *s, conn_id conn) {
   struct store_stats stats;
   store_stats(s->store, &stats);
   s->metrics.loop_lag_seconds = server_loop_lag_seconds(s->server);
+  serve_live_metrics(s);
   s->metrics.calls_live = engine_calls_live(s->engine);
   s->metrics.store_commits = stats.commits;
   s->metrics.store_fsync_seconds_sum = stats.fsync_seconds_sum;

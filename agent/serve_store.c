@@ -183,6 +183,26 @@ static void put_calllog(void *arg, const struct engine_calllog *calllog) {
   free(text);
 }
 
+static void put_alert(void *arg, const char *leg, const char *call_log_id, const struct alert *alert) {
+  json_t *body = alert_body(alert, call_log_id);
+  size_t bytes = 0;
+  char *key = alert_key(alert, call_log_id), *text = document_text(body, false, &bytes);
+  if (key != NULL && text != NULL) {
+    put(arg, &(struct store_request){.kind = STORE_PUT_ALERT,
+                                     .leg = leg,
+                                     .id = key,
+                                     .at_ms = alert->at_ms,
+                                     .body = text,
+                                     .body_bytes = bytes});
+  }
+  log_event(LOG_INFO, call_log_id, alert->opened ? "alert opened" : "alert closed",
+            LOG_TEXT("rule", alert_rule_names[alert->rule]), LOG_TEXT("severity", alert->severity),
+            LOG_FLOAT("value", alert->value));
+  json_decref(body);
+  free(key);
+  free(text);
+}
+
 static void load_leg(void *arg, const char *leg) {
   struct serve *s = arg;
   struct ticket *t = new_ticket(s);
@@ -208,6 +228,7 @@ struct engine_effects serve_store_effects(struct serve *s) {
   return (struct engine_effects){.put_event = put_event,
                                  .put_part = put_part,
                                  .put_calllog = put_calllog,
+                                 .put_alert = put_alert,
                                  .load_leg = load_leg,
                                  .stream_missing = stream_missing,
                                  .close_socket = close_socket,

@@ -260,8 +260,10 @@ bool live_look_at_policy(struct redis_live *l) {
   const struct redis_reply *reply = redis_ask(l->redis, 2, argv, NULL);
   if (reply == NULL) return false;
   redis_info_field(reply, "maxmemory_policy", policy, sizeof policy);
+  bool loses = redis_policy_loses(policy);
   pthread_mutex_lock(&l->lock);
-  snprintf(l->stats.eviction, sizeof l->stats.eviction, "%s", redis_policy_loses(policy) ? policy : "");
+  if (loses != (l->stats.eviction[0] != '\0')) l->stats.eviction_since_ms = loses ? live_wall_ms() : 0;
+  snprintf(l->stats.eviction, sizeof l->stats.eviction, "%s", loses ? policy : "");
   pthread_mutex_unlock(&l->lock);
   return true;
 }
