@@ -145,9 +145,19 @@ void call_end_stream(struct engine *e, const struct moment *at, struct call *c, 
   e->metrics->streams_open--;
 }
 
-json_t *call_document(struct engine *e, struct call *c) {
+static json_t *fold_now(struct engine *e, struct call *c, bool figures_only) {
+  struct fold_options options = e->options.fold;
+  options.figures_only = figures_only;
   struct part *part =
       c->socket != NULL && stream_changed(c->socket->stream) ? stream_part(c->socket->stream) : NULL;
   if (part != NULL && facts_put_part(c->facts, part)) c->ahead = true;
-  return fold(c->facts, &e->options.fold, &c->summary);
+  return fold(c->facts, &options, &c->summary);
+}
+
+json_t *call_document(struct engine *e, struct call *c) {
+  return fold_now(e, c, false);
+}
+
+json_t *call_figures(struct engine *e, struct call *c) {
+  return fold_now(e, c, true);
 }

@@ -100,6 +100,8 @@ void call_settle_soon(struct engine *e, const struct moment *at, struct call *c)
 /* Ends the stream of the call's socket; the socket itself is left. */
 void call_end_stream(struct engine *e, const struct moment *at, struct call *c, enum part_state state);
 json_t *call_document(struct engine *e, struct call *c);
+/* What a live row shows of it, at a fraction of the cost. */
+json_t *call_figures(struct engine *e, struct call *c);
 
 /* engine_quiet.c: a leg without a socket here, and without an end. */
 void call_miss_stream(struct call *c, const struct moment *at, const char *cause);

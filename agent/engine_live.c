@@ -67,7 +67,7 @@ json_t *engine_live(struct engine *e, const struct moment *at) {
   struct call *c, *next;
   HASH_ITER(hh, e->calls, c, next) {
     if (c->summary.ended) continue;
-    json_t *document = call_document(e, c);
+    json_t *document = call_figures(e, c);
     if (document != NULL) json_array_append_new(out, row(c, document, at));
     json_decref(document);
   }
@@ -96,7 +96,7 @@ static bool is_due(const struct call *c, const struct moment *at) {
 
 static void make_row(struct engine *e, const struct moment *at, struct call *c,
                      void (*give)(void *arg, const struct engine_live_row *row), void *arg) {
-  json_t *document = call_document(e, c);
+  json_t *document = call_figures(e, c);
   if (document == NULL) return;
   json_t *object = row(c, document, at);
   struct engine_live_row out = {.leg = c->facts->leg,
