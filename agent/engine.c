@@ -107,7 +107,7 @@ static void tick_socket(struct engine *e, const struct moment *at, struct socket
   }
   if (s->stream == NULL) return;
   stream_tick(s->stream, at);
-  if (s->unpublished_us != 0) {
+  if (s->unpublished_us != 0 && !e->options.published) {
     histogram_add(&e->metrics->frame_to_metric, (double)(at->mono_us - s->unpublished_us) * 1e-6);
     s->unpublished_us = 0;
   }
@@ -127,6 +127,7 @@ static void tick_call(struct engine *e, const struct moment *at, struct call *c)
     call_tick_quiet(e, at, c);
   }
   call_settle(e, at, c);
+  call_tick_alerts(e, at, c);
   if (c->ended_us != 0 && at->mono_us - c->ended_us >= COUNT_AFTER_US) call_count_finish(e, c);
 }
 
@@ -158,6 +159,7 @@ size_t engine_shutdown(struct engine *e, const struct moment *at) {
       socket_refuse(e, s, RFC6455_GOING_AWAY, "going away");
     }
     call_settle(e, at, c);
+    call_close_alerts(e, at, c);
     call_count_finish(e, c);
     cut += open;
     if (open && e->options.verbose) {

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/alerts.h"
 #include "agent/fold.h"
 #include "agent/metrics.h"
 #include "agent/server.h"
@@ -40,6 +41,10 @@ struct engine_effects {
   /* A leg that is up has no stream here for 5 s: its socket broke off without `stop`, or the last process ended while it
    * was up. `cause` names the part, or the answer (`_id` of its element), for ever the same. Once for each loss. */
   void (*stream_missing)(void *arg, const char *leg, const char *cause);
+  /* An alert of a call has opened or closed. NULL: nobody judges. */
+  void (*put_alert)(void *arg, const char *leg, const char *call_log_id, const struct alert *alert);
+  /* The call's document says that it has ended, for the first time here, or again after it had come back to life. */
+  void (*ended)(void *arg, const char *leg, const char *call_log_id);
   void (*close_socket)(void *arg, conn_id socket, int code, const char *reason);
   void *arg;
 };
@@ -50,6 +55,7 @@ struct engine_options {
   uint64_t first_part;      /* k of our first part: never used before by this agent.id */
   const char *stream_token; /* "" when none */
   int64_t interim_us;       /* between deliveries of an open part; 0: each one */
+  bool published;           /* figures count as made when they are published: engine_live_slice() */
   bool keep_finished;       /* replay: calls stay in memory after their end */
   bool verbose;             /* log lines (serve); replay says only what goes wrong */
 };
@@ -121,6 +127,22 @@ void engine_each(struct engine *e,
                  void (*call)(void *arg, const char *leg, const json_t *document,
                               const struct fold_summary *summary),
                  void *arg);
+/* A live call as Redis gets it. Every pointer is the engine's, for the call only. */
+struct engine_live_row {
+  const char *leg, *call_log_id;
+  int64_t start_ms; /* epoch */
+  bool
+      has_socket; /* its newest socket is here, opened at claim_ms; else claim_ms is when its newest event occurred */
+  int64_t claim_ms;      /* epoch */
+  int64_t frame_us;      /* monotonic: arrival of the first frame since the last row; 0: none */
+  const json_t *figures; /* object with the names of contract 5 and callLogId */
+};
+/* Rows of the calls that are due: each call once an interval, at most `most` of them now; to be called several times an
+ * interval, so that no turn of the loop has to make all of them. Returns how many were made. */
+size_t engine_live_slice(struct engine *e, const struct moment *at, int64_t interval_us, size_t most,
+                         void (*row)(void *arg, const struct engine_live_row *row), void *arg);
+/* Somebody says that the call has ended: no rows any more, until a newer socket or event makes a newer claim. */
+void engine_live_stop(struct engine *e, const char *call_log_id);
 /* The live calls as /api/v1/calls shows them (contract 5's names). New reference. */
 json_t *engine_live(struct engine *e, const struct moment *at);
 

@@ -129,6 +129,7 @@ static void take_leg(struct engine *e, struct socket *s, const struct moment *at
   }
   c->socket = s;
   c->had_socket = true;
+  c->outage_us = 0;
   c->part_stored_us = at->mono_us;
   c->part_delivered_us = 0;
   *c->missing = '\0';
@@ -298,8 +299,10 @@ void engine_socket_closed(struct engine *e, conn_id id, const struct moment *at,
   struct socket *s = socket_find(e, id);
   if (s == NULL) return;
   if (e->options.verbose) log_event(LOG_INFO, call_name(s), "media socket gone", LOG_INT("code", code));
-  if (s->call != NULL && s->stream != NULL && !s->closing)
-    call_miss_stream(s->call, at, stream_part_id(s->stream)); /* no `stop` came */
+  if (s->call != NULL && s->stream != NULL && !s->closing) { /* no `stop` came */
+    call_miss_stream(s->call, at, stream_part_id(s->stream));
+    s->call->outage_us = at->mono_us;
+  }
   end_stream(e, s, at);
   socket_free(e, s);
 }

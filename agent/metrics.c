@@ -95,6 +95,8 @@ static const struct row {
      offsetof(struct metrics, commands), "result", command_results, COMMAND_RESULTS},
     {"sidetone_webhooks_legless_total", "Accepted events that belong to no leg.", COUNTER,
      offsetof(struct metrics, legless_events), NULL, NULL, 0},
+    {"sidetone_alerts_total", "Alerts that have opened, by rule.", FAMILY, offsetof(struct metrics, alerts),
+     "rule", alert_rule_names, ALERT_RULES},
     {"sidetone_webhook_ack_seconds", "From the last byte of a webhook to its answer.", HISTOGRAM,
      offsetof(struct metrics, webhook_ack), NULL, NULL, 0},
     {"sidetone_frame_to_metric_seconds", "From a frame's arrival to the figure that holds it.", HISTOGRAM,

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/alerts.h"
 #include "store/sink.h"
 #include "telnyx/frame.h"
 
@@ -75,6 +76,7 @@ struct metrics {
   uint64_t frame_faults[FRAME_FAULTS], media_faults[MEDIA_FAULTS];
   uint64_t webhooks[WEBHOOK_RESULTS];
   uint64_t commands[COMMAND_RESULTS];
+  uint64_t alerts[ALERT_RULES]; /* opened */
   uint64_t legless_events, calls_without_lead;
   uint64_t memory_per_call_bytes; /* stream_bytes() */
   struct histogram webhook_ack, frame_to_metric;

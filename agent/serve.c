@@ -9,6 +9,7 @@
 
 #include "agent/clock.h"
 #include "agent/log.h"
+#include "agent/serve_live.h"
 #include "telnyx/hex.h"
 
 enum { TICK_MS = 1000 };
@@ -102,9 +103,11 @@ static int make_engine(struct serve *s) {
       .first_part = (uint64_t)(clock_wall_us() / 1000), /* later than any part of a former run */
       .stream_token = s->config.telnyx_stream_token,
       .interim_us = s->config.mongo_interim_s * 1000000,
+      .published = s->live != NULL,
       .verbose = true,
   };
   struct engine_effects effects = serve_store_effects(s);
+  serve_live_effects(s, &effects);
   s->engine = engine_create(&options, &effects, &s->metrics);
   return s->engine != NULL ? EXIT_DONE : cli_failed("serve", "no memory");
 }
@@ -173,6 +176,7 @@ static void stop(struct serve *s, int status) {
   }
   serve_look_stop(s);
   if (s->store != NULL) store_close(s->store);
+  serve_live_stop(s);
   serve_commands_stop(s);
   supervise_leave(s->store_loop);
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) uv_close(own[i], NULL);
@@ -202,6 +206,7 @@ static int run(struct serve *s) {
   start_timers(s);
   s->supervisor = supervisor_create(&s->loop);
   int status = s->supervisor != NULL ? open_store(s) : cli_failed("serve", "no memory");
+  if (status == EXIT_DONE) status = serve_live_start(s);
   if (status == EXIT_DONE) status = make_engine(s);
   if (status == EXIT_DONE) status = serve_commands_start(s);
   if (status == EXIT_DONE) status = serve_sinks_start(s);
@@ -210,6 +215,7 @@ static int run(struct serve *s) {
     status = open_listeners(s);
   }
   if (status == EXIT_DONE) {
+    serve_live_run(s);
     serve_ready(s);
     uv_run(&s->loop, UV_RUN_DEFAULT);
   }

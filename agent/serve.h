@@ -23,6 +23,7 @@
 #include "telnyx/command.h"
 #include "telnyx/signature.h"
 
+struct serve_live;     /* serve_live.c; NULL: no redis.url */
 struct serve_commands; /* serve_commands.c; NULL: no telnyx.api_key */
 struct serve_sinks;    /* serve_sinks.c; NULL: none is configured */
 struct serve_look;     /* serve_look.c; NULL: without MongoDB */
@@ -47,6 +48,7 @@ struct serve {
   uint64_t last_ticket;
   struct owed *owed;
   struct serve_commands *commands;
+  struct serve_live *live;
   struct serve_sinks *sinks;
   struct serve_look *look;
   struct supervisor *supervisor;

@@ -5,6 +5,7 @@
 #include "agent/fold.h"
 #include "agent/log.h"
 #include "agent/serve.h"
+#include "agent/serve_live.h"
 #include "store/outbox.h"
 #include "telnyx/stream_key.h"
 #include "telnyx/timestamp.h"
@@ -89,6 +90,7 @@ static void ready(struct serve *s, conn_id conn) {
   if (!stats.writable) serve_add_reason(reasons, "store", s->store_away_since_ms, stats.reason);
   if (s->draining) serve_add_reason(reasons, "agent", s->draining_since_ms, "draining: it is about to stop");
   serve_sinks_ready(s, reasons);
+  serve_live_ready(s, reasons);
   const char *status = unready ? "unready" : json_array_size(reasons) > 0 ? "degraded" : "ready";
   json_t *body = json_pack("{s:s, s:o}", "status", status, "reasons", reasons);
   serve_reply_json(s, conn, unready ? 503 : 200, body);
@@ -113,6 +115,7 @@ static void metrics(struct serve *s, conn_id conn) {
   struct store_stats stats;
   store_stats(s->store, &stats);
   s->metrics.loop_lag_seconds = server_loop_lag_seconds(s->server);
+  serve_live_metrics(s);
   s->metrics.calls_live = engine_calls_live(s->engine);
   s->metrics.store_commits = stats.commits;
   s->metrics.store_fsync_seconds_sum = stats.fsync_seconds_sum;

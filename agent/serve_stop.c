@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "agent/log.h"
+#include "agent/serve_live.h"
 #include "agent/serve.h"
 
 enum {
@@ -59,6 +60,7 @@ static void end(struct serve *s) {
   s->ending = true;
   server_stop_listening(s->server);
   size_t cut = engine_shutdown(s->engine, &at);
+  serve_live_finish(s);
   log_event(LOG_INFO, NULL, "drained",
             LOG_INT("calls_ended", engine_calls_ended(s->engine) - s->ended_before),
             LOG_INT("calls_cut", cut));

@@ -188,6 +188,26 @@ static void put_calllog(void *arg, const struct engine_calllog *calllog) {
   free(text);
 }
 
+static void put_alert(void *arg, const char *leg, const char *call_log_id, const struct alert *alert) {
+  json_t *body = alert_body(alert, call_log_id);
+  size_t bytes = 0;
+  char *key = alert_key(alert, call_log_id), *text = document_text(body, false, &bytes);
+  if (key != NULL && text != NULL) {
+    put(arg, &(struct store_request){.kind = STORE_PUT_ALERT,
+                                     .leg = leg,
+                                     .id = key,
+                                     .at_ms = alert->at_ms,
+                                     .body = text,
+                                     .body_bytes = bytes});
+  }
+  log_event(LOG_INFO, call_log_id, alert->opened ? "alert opened" : "alert closed",
+            LOG_TEXT("rule", alert_rule_names[alert->rule]), LOG_TEXT("severity", alert->severity),
+            LOG_FLOAT("value", alert->value));
+  json_decref(body);
+  free(key);
+  free(text);
+}
+
 void serve_store_load(struct serve *s, const char *leg) {
   struct ticket *t = new_ticket(s);
   if (t == NULL) return;
@@ -220,6 +240,7 @@ struct engine_effects serve_store_effects(struct serve *s) {
   return (struct engine_effects){.put_event = put_event,
                                  .put_part = put_part,
                                  .put_calllog = put_calllog,
+                                 .put_alert = put_alert,
                                  .load_leg = load_leg,
                                  .ask_elsewhere = ask_elsewhere,
                                  .stream_missing = stream_missing,
