@@ -56,9 +56,8 @@ void outbox_query_sql(enum outbox_query query, enum sink_id sink, bool after_mon
   struct wanted w = wanted_rows(sink, after_mongo);
   switch (query) {
     case OUTBOX_QUERY_ROWS:
-      snprintf(out, out_bytes,
-               ROW_COLUMNS "%s" ROW_JOINS "WHERE %s%s AND o.row > ?1 ORDER BY o.row LIMIT ?2", w.index,
-               w.condition, settled_only(sink, after_mongo));
+      snprintf(out, out_bytes, ROW_COLUMNS "%s" ROW_JOINS "WHERE %s%s AND o.row > ?1 ORDER BY o.row LIMIT ?2",
+               w.index, w.condition, settled_only(sink, after_mongo));
       return;
     case OUTBOX_QUERY_LEG:
       snprintf(out, out_bytes,
