@@ -4,9 +4,11 @@ import java.net.InetSocketAddress;
 
 import org.h2.mvstore.MVStore;
 
+import de.bwaldvogel.mongo.MongoDatabase;
 import de.bwaldvogel.mongo.MongoServer;
 import de.bwaldvogel.mongo.backend.QueryResult;
 import de.bwaldvogel.mongo.backend.h2.H2Backend;
+import de.bwaldvogel.mongo.backend.h2.KeyedDatabase;
 import de.bwaldvogel.mongo.bson.Document;
 import de.bwaldvogel.mongo.wire.message.MongoMessage;
 import de.bwaldvogel.mongo.wire.message.MongoQuery;
@@ -23,6 +25,11 @@ import de.bwaldvogel.mongo.wire.message.MongoQuery;
 public final class DurableMongo extends H2Backend {
     private DurableMongo(MVStore store) {
         super(store);
+    }
+
+    @Override
+    protected MongoDatabase openOrCreateDatabase(String name) {
+        return new KeyedDatabase(name, getMvStore(), getCursorRegistry());
     }
 
     @Override
