@@ -120,7 +120,7 @@ test: unit fixtures-test
 # The tests' MongoDB and toxiproxy, fetched once (Maven, Go) and checked against pinned checksums.
 SERVICES := build/services/.ready
 $(SERVICES): tests/services/build tests/services/pom.xml tests/services/checksums.sha256 \
-  tests/services/mongo/src/main/java/sidetone/DurableMongo.java
+  $(wildcard tests/services/mongo/src/main/java/sidetone/*.java)
 	@tests/services/build
 services: check-deps
 	@tests/services/run
@@ -167,7 +167,10 @@ build/bench/bench: tests/bench/bench.c $(LIBRARY)
 build/bench/load_webhooks: tests/bench/load_webhooks.c
 	@mkdir -p $(@D)
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LDFLAGS)
-bench: build/sidetone build/bench/bench build/bench/load_webhooks
+build/bench/bare_drain: tests/bench/bare_drain.c
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LDFLAGS) $(PKG_LIBS)
+bench: build/sidetone build/bench/bench build/bench/load_webhooks build/bench/bare_drain $(SERVICES)
 	@build/bench/bench build/sidetone fixtures/demo build/bench
 	@SIDETONE=build/sidetone tests/bench/sinks.py build/bench/sinks
 
