@@ -9,7 +9,8 @@
 #   make services   MongoDB, Redis and toxiproxy on free ports, until interrupted (tests/services/run -- COMMAND)
 #   make chaos      ROUNDS (1000) of kill -9 under load and a judge; SEED repeats the plans of a run
 #   make bench      measurements of docs/performance.md
-#   make lint, make format, make install (PREFIX, DESTDIR), make clean
+#   make lint, make format, make clean
+#   make install    PREFIX, DESTDIR;   make deb   build/sidetone_<version>_<arch>.deb;   make package   its tests
 
 VERSION := 0.1.0
 PREFIX ?= /usr
@@ -37,15 +38,16 @@ PYTHON := /usr/bin/python3
 
 RUN_PACKAGES := build-essential pkg-config libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libhttp-parser-dev \
   libcurl4-openssl-dev libjansson-dev libsndfile1-dev libsamplerate0-dev libsqlite3-dev libinih-dev libssl-dev \
-  libmongoc-dev libbson-dev libhiredis-dev openssl uthash-dev python3
+  libmongoc-dev libbson-dev libhiredis-dev libsystemd-dev openssl uthash-dev python3
 CHECK_PACKAGES := libcmocka-dev clang libclang-rt-14-dev clang-format curl python3-pytest python3-websockets \
   python3-requests python3-nacl python3-pymongo python3-redis redis-server redis-tools openjdk-17-jdk-headless maven \
-  golang-go ca-certificates
+  golang-go ca-certificates python3-seccomp systemd lintian
+DEB_PACKAGES := debhelper dpkg-dev
 
 # Looked up when something is compiled, so that `make deps` can come first on a bare machine.
 # hiredis has TLS from 1.0 on, in a library of its own; without it rediss:// is refused in words.
 REDIS_TLS = $(shell pkg-config --exists 'hiredis_ssl >= 1.0' 2>/dev/null && echo hiredis_ssl)
-LIBS = libuv libwebsockets libcurl jansson sndfile samplerate sqlite3 inih libmongoc-1.0 hiredis $(REDIS_TLS) libssl libcrypto
+LIBS = libuv libwebsockets libcurl jansson sndfile samplerate sqlite3 inih libmongoc-1.0 hiredis $(REDIS_TLS) libssl libcrypto libsystemd
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null) $(if $(REDIS_TLS),-DSIDETONE_REDIS_TLS)
 PKG_LIBS = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lhttp_parser -lpthread -lm
 
@@ -67,7 +69,8 @@ FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c
 FUZZ_SECONDS ?= 60
 JOBS := $(shell nproc)
 
-.PHONY: all debug deps check-deps demo check test unit fixtures-test e2e asan fuzz fuzz-brief bench services chaos judges-test lint format install clean
+.PHONY: all debug deps deb-deps check-deps demo check test unit fixtures-test e2e asan fuzz fuzz-brief bench services \
+  chaos judges-test lint format install install-files deb package clean
 all: $(OUT)/sidetone
 
 $(OUT)/sidetone: $(MAIN) $(LIBRARY)
@@ -102,8 +105,10 @@ debug:
 # Installs what is missing, and only then asks for more rights.
 deps:
 	@tests/install-packages $(RUN_PACKAGES)
+deb-deps:
+	@tests/install-packages $(RUN_PACKAGES) $(DEB_PACKAGES)
 check-deps:
-	@tests/install-packages $(RUN_PACKAGES) $(CHECK_PACKAGES)
+	@tests/install-packages $(RUN_PACKAGES) $(DEB_PACKAGES) $(CHECK_PACKAGES)
 
 demo: deps
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
@@ -120,7 +125,7 @@ test: unit fixtures-test
 # The tests' MongoDB and toxiproxy, fetched once (Maven, Go) and checked against pinned checksums.
 SERVICES := build/services/.ready
 $(SERVICES): tests/services/build tests/services/pom.xml tests/services/checksums.sha256 \
-  $(wildcard tests/services/mongo/src/main/java/sidetone/*.java)
+  $(shell find tests/services/mongo -name '*.java')
 	@tests/services/build
 services: check-deps
 	@tests/services/run
@@ -182,6 +187,7 @@ check: check-deps
 	@$(MAKE) --no-print-directory judges-test
 	@$(MAKE) --no-print-directory e2e
 	@$(MAKE) --no-print-directory chaos ROUNDS=25
+	@$(MAKE) --no-print-directory package
 	@$(MAKE) --no-print-directory asan
 	@$(MAKE) --no-print-directory -j$(JOBS) $(FUZZERS)
 	@$(MAKE) --no-print-directory fuzz-brief
@@ -190,13 +196,41 @@ lint:
 	@tests/lint
 
 format:
-	clang-format -i $(wildcard */*.c */*.h tests/fuzz/*.c)
+	clang-format -i $(wildcard */*.c */*.h tests/fuzz/*.c tests/tools/*.c)
 
-# A configuration that is there is the user's.
-install: all
+# Paths of systemd's: Debian's own units are in /lib, everybody else's under the prefix.
+UNIT_DIR ?= $(PREFIX)/lib/systemd/system
+
+# What needs no service manager. A configuration that is there is the user's.
+install-files: all
 	install -D -m 0755 build/sidetone $(DESTDIR)$(PREFIX)/bin/sidetone
+	install -D -m 0644 docs/sidetone.1 $(DESTDIR)$(PREFIX)/share/man/man1/sidetone.1
 	test -e $(DESTDIR)/etc/sidetone/sidetone.conf || install -D -m 0644 config/sidetone.conf $(DESTDIR)/etc/sidetone/sidetone.conf
-	install -D -m 0644 systemd/sidetone.service $(DESTDIR)$(PREFIX)/lib/systemd/system/sidetone.service
+
+install: install-files
+	install -D -m 0644 systemd/sidetone.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/sidetone.conf
+	install -D -m 0644 systemd/sidetone.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sidetone.conf
+	install -d $(DESTDIR)$(UNIT_DIR)
+	sed 's|^ExecStart=/usr/bin/|ExecStart=$(PREFIX)/bin/|' systemd/sidetone.service >$(DESTDIR)$(UNIT_DIR)/sidetone.service
+	chmod 0644 $(DESTDIR)$(UNIT_DIR)/sidetone.service
+
+# A native package: its version is ours, so its changelog must name it.
+DEB_FOLDER := build/deb/sidetone
+deb: deb-deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@rm -rf build/deb build/sidetone_*.deb
+	@mkdir -p $(DEB_FOLDER)
+	@cp -r systemd/debian $(DEB_FOLDER)/debian
+	@cp systemd/sidetone.service systemd/sidetone.sysusers systemd/sidetone.tmpfiles $(DEB_FOLDER)/debian/
+	@cd $(DEB_FOLDER) && [ "$$(dpkg-parsechangelog -S Version)" = $(VERSION) ] || \
+	  { echo "systemd/debian/changelog is not of version $(VERSION)" >&2; exit 1; }
+	@cd $(DEB_FOLDER) && SIDETONE_TOP=$(CURDIR) dpkg-buildpackage -b -us -uc >../log 2>&1 || { cat ../log >&2; exit 1; }
+	@mv build/deb/sidetone_$(VERSION)_*.deb build/
+	@ls build/sidetone_*.deb
+
+# In a root of its own, made of the packages that are installed here: no network. Needs chroot(2).
+package: deb
+	@$(if $(filter 0,$(shell id -u)),,sudo )$(PYTHON) -m pytest -q -p no:cacheprovider tests/package
 
 clean:
 	rm -rf build

@@ -232,8 +232,8 @@ static json_t *read_value(const bson_iter_t *iter) {
 json_t *bson_to_json(const uint8_t *document, size_t bytes) {
   bson_t whole;
   bson_iter_t iter;
-  if (!bson_init_static(&whole, document, bytes) || !bson_validate(&whole, BSON_VALIDATE_NONE, NULL) ||
-      !bson_iter_init(&iter, &whole))
+  if (!document || !bson_init_static(&whole, document, bytes) ||
+      !bson_validate(&whole, BSON_VALIDATE_NONE, NULL) || !bson_iter_init(&iter, &whole))
     return NULL;
   return read_members(&iter);
 }

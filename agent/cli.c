@@ -73,6 +73,10 @@ int cli_parse(struct cli *cli, const char *command, int most_words, int argc, ch
   return EXIT_DONE;
 }
 
+void cli_print_cell(const char *text) {
+  for (; *text != '\0'; text++) putchar((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text);
+}
+
 static void warn(void *arg, const char *text) {
   fprintf(stderr, "sidetone %s: warning: %s\n", (const char *)arg, text);
 }

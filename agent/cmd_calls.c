@@ -11,18 +11,15 @@
 #include "telnyx/json.h"
 #include "telnyx/timestamp.h"
 
-/* Numbers come from outside: a row stays a row whatever is in them. */
-static void print_cell(const char *text) {
-  for (; *text != '\0'; text++) putchar((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text);
-  putchar('\t');
-}
-
 static void print_row(void *arg, const struct store_call_row *row) {
   (void)arg;
   char when[TIMESTAMP_BYTES] = "";
   if (row->initiated_at_ms > 0) timestamp_format_ms(row->initiated_at_ms, when);
   const char *const cells[] = {row->call_log_id, row->status, row->direction, row->from, row->to, when};
-  for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) print_cell(cells[i]);
+  for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
+    cli_print_cell(cells[i]);
+    putchar('\t');
+  }
   if (!isnan(row->total_s)) printf("%.0f", row->total_s);
   putchar('\t');
   if (!isnan(row->mos)) printf("%.2f", row->mos);

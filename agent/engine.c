@@ -107,7 +107,7 @@ static void tick_socket(struct engine *e, const struct moment *at, struct socket
   }
   if (s->stream == NULL) return;
   stream_tick(s->stream, at);
-  if (s->unpublished_us != 0) {
+  if (s->unpublished_us != 0 && !e->options.published) {
     histogram_add(&e->metrics->frame_to_metric, (double)(at->mono_us - s->unpublished_us) * 1e-6);
     s->unpublished_us = 0;
   }
@@ -127,6 +127,7 @@ static void tick_call(struct engine *e, const struct moment *at, struct call *c)
     call_tick_quiet(e, at, c);
   }
   call_settle(e, at, c);
+  call_tick_alerts(e, at, c);
   if (c->ended_us != 0 && at->mono_us - c->ended_us >= COUNT_AFTER_US) call_count_finish(e, c);
 }
 
@@ -143,17 +144,29 @@ void engine_tick(struct engine *e, const struct moment *at) {
   }
 }
 
-void engine_shutdown(struct engine *e, const struct moment *at) {
+void engine_take_no_new(struct engine *e) {
+  e->no_new = true;
+}
+
+size_t engine_shutdown(struct engine *e, const struct moment *at) {
   struct call *c, *next;
+  size_t cut = 0;
   HASH_ITER(hh, e->calls, c, next) {
+    bool open = !c->summary.ended || c->socket != NULL;
     if (c->socket != NULL) {
       struct socket *s = c->socket;
       call_end_stream(e, at, c, PART_CUT);
       socket_refuse(e, s, RFC6455_GOING_AWAY, "going away");
     }
     call_settle(e, at, c);
+    call_close_alerts(e, at, c);
     call_count_finish(e, c);
+    cut += open;
+    if (open && e->options.verbose) {
+      log_event(LOG_INFO, c->summary.call_log_id, "call cut", LOG_TEXT("leg", c->facts->leg));
+    }
   }
+  return cut;
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */
@@ -166,6 +179,10 @@ size_t engine_calls_live(const struct engine *e) {
   size_t live = 0;
   for (const struct call *c = e->calls; c != NULL; c = c->hh.next) live += !c->summary.ended;
   return live;
+}
+
+uint64_t engine_calls_ended(const struct engine *e) {
+  return e->calls_ended;
 }
 
 bool engine_all_ended(const struct engine *e) {

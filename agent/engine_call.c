@@ -82,9 +82,13 @@ void call_count_finish(struct engine *e, struct call *c) {
 }
 
 static void note_end(struct engine *e, const struct moment *at, struct call *c) {
-  if (!c->summary.ended) c->ended_us = 0; /* a lost leg that lives */
+  if (!c->summary.ended && c->ended_us != 0) { /* a lost leg that lives */
+    c->ended_us = 0;
+    e->calls_ended--;
+  }
   if (!c->summary.ended || c->finished_counted || c->ended_us != 0) return;
   c->ended_us = at->mono_us;
+  e->calls_ended++;
   if (!e->options.verbose) return;
   log_event(LOG_INFO, c->summary.call_log_id, "call ended", LOG_TEXT("leg", c->facts->leg),
             LOG_PHONE("from", c->summary.from), LOG_PHONE("to", c->summary.to),
@@ -109,6 +113,9 @@ void call_settle(struct engine *e, const struct moment *at, struct call *c) {
   json_decref(document);
   if (c->summary.hung_up && c->hangup_us == 0) c->hangup_us = at->mono_us;
   note_end(e, at, c);
+  if (c->summary.ended && !c->end_told && e->effects.ended != NULL)
+    e->effects.ended(e->effects.arg, c->facts->leg, c->summary.call_log_id);
+  c->end_told = c->summary.ended;
 }
 
 void call_settle_soon(struct engine *e, const struct moment *at, struct call *c) {
@@ -142,9 +149,19 @@ void call_end_stream(struct engine *e, const struct moment *at, struct call *c, 
   e->metrics->streams_open--;
 }
 
-json_t *call_document(struct engine *e, struct call *c) {
+static json_t *fold_now(struct engine *e, struct call *c, bool figures_only) {
+  struct fold_options options = e->options.fold;
+  options.figures_only = figures_only;
   struct part *part =
       c->socket != NULL && stream_changed(c->socket->stream) ? stream_part(c->socket->stream) : NULL;
   if (part != NULL && facts_put_part(c->facts, part)) c->ahead = true;
-  return fold(c->facts, &e->options.fold, &c->summary);
+  return fold(c->facts, &options, &c->summary);
+}
+
+json_t *call_document(struct engine *e, struct call *c) {
+  return fold_now(e, c, false);
+}
+
+json_t *call_figures(struct engine *e, struct call *c) {
+  return fold_now(e, c, true);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <uthash.h>
 
+#include "agent/alerts.h"
 #include "agent/engine.h"
 #include "agent/stream.h"
 
@@ -50,6 +51,11 @@ struct call {
   int64_t asked_us;                           /* elsewhere; 0: never */
   char missing[sizeof((struct part *)0)->id]; /* why a stream is missed; "": none is, or it was told */
   int64_t missing_us;
+  int64_t outage_us; /* since when the leg's stream is lost without `stop`; 0: it is not */
+  struct alerts alerts;
+  bool end_told;           /* that it has ended, to engine_effects.ended */
+  int64_t live_due_us;     /* its next live row; 0: at once */
+  int64_t live_stopped_ms; /* claim with which it is not to be published any more; 0: go on */
 };
 
 struct socket {
@@ -75,6 +81,8 @@ struct engine {
   struct call *calls;
   struct socket *sockets;
   uint64_t next_part;
+  uint64_t calls_ended;
+  bool no_new; /* legs */
   uint8_t *scratch;
 };
 
@@ -94,6 +102,8 @@ void call_settle_soon(struct engine *e, const struct moment *at, struct call *c)
 /* Ends the stream of the call's socket; the socket itself is left. */
 void call_end_stream(struct engine *e, const struct moment *at, struct call *c, enum part_state state);
 json_t *call_document(struct engine *e, struct call *c);
+/* What a live row shows of it, at a fraction of the cost. */
+json_t *call_figures(struct engine *e, struct call *c);
 
 /* engine_quiet.c: a leg without a socket here, and without an end. */
 void call_miss_stream(struct call *c, const struct moment *at, const char *cause);
@@ -101,6 +111,10 @@ void call_miss_stream(struct call *c, const struct moment *at, const char *cause
  * with the last process, NULL: none. */
 void call_miss_at_start(struct call *c, const struct moment *at, const char *cut);
 void call_tick_quiet(struct engine *e, const struct moment *at, struct call *c);
+
+/* engine_alerts.c: judges a live call, closes the alerts of one that has ended. */
+void call_tick_alerts(struct engine *e, const struct moment *at, struct call *c);
+void call_close_alerts(struct engine *e, const struct moment *at, struct call *c);
 
 /* engine_socket.c */
 void socket_free(struct engine *e, struct socket *s);

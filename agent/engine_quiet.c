@@ -52,7 +52,9 @@ void call_miss_stream(struct call *c, const struct moment *at, const char *cause
 void call_miss_at_start(struct call *c, const struct moment *at, const char *cut) {
   if (c->summary.ended || c->socket != NULL) return;
   if (cut != NULL || c->had_socket) {
-    if (cut != NULL) call_miss_stream(c, at, cut);
+    if (cut == NULL) return;
+    call_miss_stream(c, at, cut);
+    c->outage_us = at->mono_us;
     return;
   }
   for (size_t i = json_array_size(c->facts->webhooks); i-- > 0;) {

@@ -60,6 +60,8 @@ struct fold_options {
   bool inbound_is_agent; /* calls.party */
   bool plc;              /* quality.plc */
   bool asr_stream;       /* quality.consumer */
+  bool
+      figures_only; /* for live rows: without the large lists that they do not show (media, delivery, events) */
 };
 
 struct fold_summary { /* what others need of the document without walking it */

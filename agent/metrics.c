@@ -95,6 +95,8 @@ static const struct row {
      offsetof(struct metrics, commands), "result", command_results, COMMAND_RESULTS},
     {"sidetone_webhooks_legless_total", "Accepted events that belong to no leg.", COUNTER,
      offsetof(struct metrics, legless_events), NULL, NULL, 0},
+    {"sidetone_alerts_total", "Alerts that have opened, by rule.", FAMILY, offsetof(struct metrics, alerts),
+     "rule", alert_rule_names, ALERT_RULES},
     {"sidetone_webhook_ack_seconds", "From the last byte of a webhook to its answer.", HISTOGRAM,
      offsetof(struct metrics, webhook_ack), NULL, NULL, 0},
     {"sidetone_frame_to_metric_seconds", "From a frame's arrival to the figure that holds it.", HISTOGRAM,
@@ -159,6 +161,23 @@ static void add_parse_errors(struct buffer *t, const struct metrics *m) {
   }
   for (int i = 0; i < MEDIA_FAULTS; i++) {
     buffer_printf(t, "%s{kind=\"%s\"} %llu\n", name, media_faults[i], (unsigned long long)m->media_faults[i]);
+  }
+}
+
+static void add_outbox(struct buffer *t, const struct metrics *m) {
+  static const char rows_name[] = "sidetone_outbox_rows", oldest_name[] = "sidetone_outbox_oldest_seconds";
+  head(t, rows_name, "Rows of the outbox that wait for a sink, and that it has refused.", "gauge");
+  for (int i = 0; i < SINK_COUNT; i++) {
+    if (!m->sink_configured[i]) continue;
+    buffer_printf(t, "%s{sink=\"%s\",state=\"pending\"} %llu\n", rows_name, sink_names[i],
+                  (unsigned long long)m->outbox_pending[i]);
+    buffer_printf(t, "%s{sink=\"%s\",state=\"dead\"} %llu\n", rows_name, sink_names[i],
+                  (unsigned long long)m->outbox_dead[i]);
+  }
+  head(t, oldest_name, "Since when the oldest row waits for a sink.", "gauge");
+  for (int i = 0; i < SINK_COUNT; i++) {
+    if (m->sink_configured[i])
+      buffer_printf(t, "%s{sink=\"%s\"} %.9g\n", oldest_name, sink_names[i], m->outbox_oldest_seconds[i]);
   }
 }
 
@@ -231,6 +250,7 @@ char *metrics_text(const struct metrics *m, size_t *bytes) {
   head(&t, "sidetone_store_fsync_seconds", "Time of the store's commits.", "summary");
   buffer_printf(&t, "sidetone_store_fsync_seconds_sum %.9g\nsidetone_store_fsync_seconds_count %llu\n",
                 m->store_fsync_seconds_sum, (unsigned long long)m->store_fsync_count);
+  add_outbox(&t, m);
   add_process(&t);
   return buffer_take(&t, bytes);
 }

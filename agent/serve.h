@@ -1,6 +1,7 @@
 /* The agent at work: listeners, engine and store on one loop. Split by who is talked to:
- * serve.c starts and stops, serve_store.c is the way to the disk and back, serve_telnyx.c is Telnyx's
- * side (webhooks and media), serve_admin.c your people's. All on the loop's thread. */
+ * serve.c starts and runs, serve_stop.c drains and stops and speaks to the service manager, serve_reload.c is
+ * SIGHUP, serve_store.c the way to the disk and back, serve_telnyx.c Telnyx's side (webhooks and media),
+ * serve_admin.c your people's. All on the loop's thread. */
 #ifndef AGENT_SERVE_H
 #define AGENT_SERVE_H
 
@@ -14,6 +15,7 @@
 #include "agent/engine.h"
 #include "agent/metrics.h"
 #include "agent/server.h"
+#include "agent/supervise.h"
 #include "config/config.h"
 #include "store/mongo.h"
 #include "store/redis.h"
@@ -21,6 +23,7 @@
 #include "telnyx/command.h"
 #include "telnyx/signature.h"
 
+struct serve_live;     /* serve_live.c; NULL: no redis.url */
 struct serve_commands; /* serve_commands.c; NULL: no telnyx.api_key */
 struct serve_sinks;    /* serve_sinks.c; NULL: none is configured */
 struct serve_look;     /* serve_look.c; NULL: without MongoDB */
@@ -35,7 +38,7 @@ struct serve {
   uv_async_t wake; /* from the store's thread */
   uv_timer_t tick;
   uv_signal_t term, interrupt, hangup;
-  uv_timer_t deadline; /* of the end */
+  uv_timer_t deadline; /* of the drain, then of the end */
   struct server *server;
   struct store *store;
   struct engine *engine;
@@ -45,9 +48,16 @@ struct serve {
   uint64_t last_ticket;
   struct owed *owed;
   struct serve_commands *commands;
+  struct serve_live *live;
   struct serve_sinks *sinks;
   struct serve_look *look;
-  bool draining;
+  struct supervisor *supervisor;
+  int store_loop;                                 /* of the store's thread, in agent/supervise.h */
+  bool draining;                                  /* SIGTERM came: what is new is refused */
+  bool ending;                                    /* what was open is cut: only the store is waited for */
+  int64_t cut_at_us;                              /* end of the drain, monotonic */
+  uint64_t ended_before;                          /* engine_calls_ended() when SIGTERM came */
+  unsigned status_ticks;                          /* since the manager's line was made */
   int64_t store_away_since_ms, draining_since_ms; /* epoch; 0: it is not so */
 };
 
@@ -59,6 +69,8 @@ void serve_watch_store(struct serve *s, struct store_stats *stats);
 struct engine_effects serve_store_effects(struct serve *s);
 /* A verified event goes to disk; its webhook is answered after the commit. Takes the event over. */
 void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, struct event *event);
+/* What is stored of a leg comes to the engine; a CallLog of it that is bad is made again. */
+void serve_store_load(struct serve *s, const char *leg);
 void serve_store_answers(struct serve *s);
 void serve_store_again(struct serve *s); /* once a tick: what was refused */
 bool serve_store_idle(const struct serve *s);
@@ -98,6 +110,22 @@ void serve_commands_stream_again(struct serve *s, const char *leg, const char *c
 bool serve_commands_is_alive(struct serve *s, const char *leg);
 /* What one of your people ordered; answers the request when Telnyx has. False: it could not be queued. */
 bool serve_commands_order(struct serve *s, conn_id conn, const char *leg, enum command command);
+
+/* serve_stop.c */
+/* SIGTERM or SIGINT: drains for agent.drain_s, then stores what is open and stops; the second time at once. */
+void serve_stop(struct serve *s, const char *signal);
+void serve_stop_when_stored(struct serve *s); /* after answers of the store */
+/* Whether a stop under way keeps us from taking it: then 503. */
+bool serve_stop_refuses_event(const struct serve *s, const struct event *event);
+/* `key` of the derived form in the path, NULL: no such. A socket that only its `start` names a leg for is let
+ * in while draining, and closed 1001 by that `start` when the leg is new. */
+bool serve_stop_refuses_socket(const struct serve *s, const struct moment *at, const char *key);
+void serve_ready(struct serve *s);        /* READY=1: the listeners are open, or a reload is over */
+void serve_tell_manager(struct serve *s); /* once a tick */
+
+/* serve_reload.c */
+void serve_reload(struct serve *s); /* SIGHUP */
+void serve_say_what_is_open(const struct serve *s);
 
 struct server_handlers serve_webhook_and_media(struct serve *s);
 void serve_webhook_reply(struct serve *s, conn_id conn, int status, enum webhook_result result,

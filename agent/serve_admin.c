@@ -5,6 +5,8 @@
 #include "agent/fold.h"
 #include "agent/log.h"
 #include "agent/serve.h"
+#include "agent/serve_live.h"
+#include "store/outbox.h"
 #include "telnyx/stream_key.h"
 #include "telnyx/timestamp.h"
 
@@ -88,20 +90,37 @@ static void ready(struct serve *s, conn_id conn) {
   if (!stats.writable) serve_add_reason(reasons, "store", s->store_away_since_ms, stats.reason);
   if (s->draining) serve_add_reason(reasons, "agent", s->draining_since_ms, "draining: it is about to stop");
   serve_sinks_ready(s, reasons);
+  serve_live_ready(s, reasons);
   const char *status = unready ? "unready" : json_array_size(reasons) > 0 ? "degraded" : "ready";
   json_t *body = json_pack("{s:s, s:o}", "status", status, "reasons", reasons);
   serve_reply_json(s, conn, unready ? 503 : 200, body);
   json_decref(body);
 }
 
+static void fill_outbox(struct metrics *m, struct store *store) {
+  struct outbox_depth depth[SINK_COUNT];
+  int64_t now_ms = serve_now().wall_us / 1000;
+  outbox_depth(store, depth);
+  for (int i = 0; i < SINK_COUNT; i++) {
+    int64_t oldest_ms = depth[i].oldest_pending_at_ms;
+    m->outbox_pending[i] = depth[i].pending;
+    m->outbox_dead[i] = depth[i].dead;
+    /* The clock may have been set back since. */
+    m->outbox_oldest_seconds[i] =
+        oldest_ms > 0 && oldest_ms < now_ms ? (double)(now_ms - oldest_ms) / 1e3 : 0;
+  }
+}
+
 static void metrics(struct serve *s, conn_id conn) {
   struct store_stats stats;
   store_stats(s->store, &stats);
   s->metrics.loop_lag_seconds = server_loop_lag_seconds(s->server);
+  serve_live_metrics(s);
   s->metrics.calls_live = engine_calls_live(s->engine);
   s->metrics.store_commits = stats.commits;
   s->metrics.store_fsync_seconds_sum = stats.fsync_seconds_sum;
   s->metrics.store_fsync_count = stats.fsync_count;
+  fill_outbox(&s->metrics, s->store);
   size_t bytes = 0;
   struct buffer all = {0};
   char *text = metrics_text(&s->metrics, &bytes);
@@ -122,6 +141,7 @@ struct look_up {
   struct serve *serve;
   conn_id conn;
   char *directory, *id, *text;
+  char *damaged; /* the leg of a CallLog with this id and a bad checksum */
 };
 
 static void look(uv_work_t *work) {
@@ -130,6 +150,8 @@ static void look(uv_work_t *work) {
   struct store_reader *reader;
   if (store_reader_open(&reader, l->directory, why, sizeof why) != 0) return;
   l->text = store_reader_get(reader, l->id);
+  const char *damaged = store_reader_damaged(reader);
+  if (damaged != NULL) l->damaged = strdup(damaged);
   store_reader_close(reader);
 }
 
@@ -141,9 +163,11 @@ static void looked(uv_work_t *work, int status) {
   } else {
     reply_text(l->serve, l->conn, 404, json_media_type, "{\"error\":\"no such call\"}");
   }
+  if (l->serve->server != NULL && l->damaged != NULL) serve_store_load(l->serve, l->damaged);
   free(l->directory);
   free(l->id);
   free(l->text);
+  free(l->damaged);
   free(l);
 }
 

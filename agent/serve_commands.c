@@ -34,6 +34,7 @@ struct order {
 struct serve_commands {
   struct serve *serve;
   struct rest *rest;
+  int loop; /* of its thread, in agent/supervise.h */
   uv_async_t wake;
   struct order *orders;
   uint64_t last_ticket;
@@ -217,14 +218,14 @@ bool serve_commands_ready(const struct serve *s) {
 /* The cause is the `_id` of the event's element: after a restart it is known from the facts too. */
 void serve_commands_answered(struct serve *s, const char *leg, const char *event_id) {
   char cause[25];
-  if (s->commands == NULL || !s->config.telnyx_auto_stream || s->draining) return;
+  if (s->commands == NULL || !s->config.telnyx_auto_stream || s->ending) return;
   hex_of_sha256(event_id, strlen(event_id), 12, cause);
   if (engine_lacks_stream(s->engine, leg))
     give(s->commands, ORDER_STREAM, COMMAND_STREAMING_START, leg, cause, 0);
 }
 
 void serve_commands_stream_again(struct serve *s, const char *leg, const char *cause) {
-  if (s->commands == NULL || !s->config.telnyx_auto_stream || s->draining) return;
+  if (s->commands == NULL || !s->config.telnyx_auto_stream || s->ending) return;
   give(s->commands, ORDER_ALIVE_THEN_STREAM, COMMAND_STREAMING_START, leg, cause, 0);
 }
 
@@ -255,11 +256,14 @@ int serve_commands_start(struct serve *s) {
                                        .queue_max = QUEUE_MAX,
                                        .judge = judge,
                                        .wake = wake,
-                                       .arg = c};
+                                       .arg = c,
+                                       .pulse = {supervise_pulse, &c->loop}};
   c->serve = s;
   c->wake.data = c;
+  c->loop = supervise_loop("commands");
   int error = uv_async_init(&s->loop, &c->wake, on_wake);
   if (error != 0) {
+    supervise_leave(c->loop);
     free(c);
     return cli_failed("serve", "no event loop: %s", uv_strerror(error));
   }
@@ -279,6 +283,7 @@ void serve_commands_stop(struct serve *s) {
   s->commands = NULL;
   rest_stop(c->rest);
   c->rest = NULL;
+  supervise_leave(c->loop);
   struct order *o, *next;
   HASH_ITER(hh, c->orders, o, next) order_free(c, o);
   uv_close((uv_handle_t *)&c->wake, on_closed);

@@ -141,7 +141,7 @@ static void put_event(void *arg, const char *leg, const char *id, int64_t at_ms,
   put(arg, &(struct store_request){.kind = STORE_PUT_EVENT,
                                    .leg = leg,
                                    .id = id,
-                                   .deliver = true,
+                                   .deliver = leg != NULL,
                                    .at_ms = at_ms,
                                    .body = text,
                                    .body_bytes = bytes});
@@ -188,8 +188,27 @@ static void put_calllog(void *arg, const struct engine_calllog *calllog) {
   free(text);
 }
 
-static void load_leg(void *arg, const char *leg) {
-  struct serve *s = arg;
+static void put_alert(void *arg, const char *leg, const char *call_log_id, const struct alert *alert) {
+  json_t *body = alert_body(alert, call_log_id);
+  size_t bytes = 0;
+  char *key = alert_key(alert, call_log_id), *text = document_text(body, false, &bytes);
+  if (key != NULL && text != NULL) {
+    put(arg, &(struct store_request){.kind = STORE_PUT_ALERT,
+                                     .leg = leg,
+                                     .id = key,
+                                     .at_ms = alert->at_ms,
+                                     .body = text,
+                                     .body_bytes = bytes});
+  }
+  log_event(LOG_INFO, call_log_id, alert->opened ? "alert opened" : "alert closed",
+            LOG_TEXT("rule", alert_rule_names[alert->rule]), LOG_TEXT("severity", alert->severity),
+            LOG_FLOAT("value", alert->value));
+  json_decref(body);
+  free(key);
+  free(text);
+}
+
+void serve_store_load(struct serve *s, const char *leg) {
   struct ticket *t = new_ticket(s);
   if (t == NULL) return;
   t->leg = strdup(leg);
@@ -208,6 +227,10 @@ static void stream_missing(void *arg, const char *leg, const char *cause) {
   serve_look_missing(arg, leg, cause);
 }
 
+static void load_leg(void *arg, const char *leg) {
+  serve_store_load(arg, leg);
+}
+
 static void close_socket(void *arg, conn_id socket, int code, const char *reason) {
   struct serve *s = arg;
   server_ws_close(s->server, socket, code, reason);
@@ -217,6 +240,7 @@ struct engine_effects serve_store_effects(struct serve *s) {
   return (struct engine_effects){.put_event = put_event,
                                  .put_part = put_part,
                                  .put_calllog = put_calllog,
+                                 .put_alert = put_alert,
                                  .load_leg = load_leg,
                                  .ask_elsewhere = ask_elsewhere,
                                  .stream_missing = stream_missing,
@@ -243,7 +267,7 @@ void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, s
                                           .ticket = t->number,
                                           .leg = leg,
                                           .id = event->id,
-                                          .deliver = true,
+                                          .deliver = leg != NULL,
                                           .want_facts = leg != NULL && !engine_knows(s->engine, leg),
                                           .at_ms = at->wall_us / 1000,
                                           .body = text,

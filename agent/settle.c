@@ -1,6 +1,11 @@
-/* A document as read becomes the updates that settle it (data-model.md 8.4): its facts are folded, and every path of
+/* A document as read becomes the update that settles it (data-model.md 8.4): its facts are folded, and every path of
  * ours is set, or unset when the fold leaves it out. The unset does not look at what was read: an older settle may
- * land between the reading and the update. */
+ * land between the reading and the update.
+ *
+ * 8.4 gives the paths of people an update of their own, after the main one. Here they are in the same one, and what must
+ * not have changed since the reading is in its filter: so a document with revision R is whole. With two, it stood in
+ * between with R and without the outcome, and the loader's queue could take it so, never to be replaced; and
+ * a second update could be planned from what another settle's second update was about to change. */
 #include "agent/settle.h"
 
 #include <stdlib.h>
@@ -10,8 +15,6 @@
 #include "agent/settle_internal.h"
 #include "agent/settle_paths.h"
 #include "telnyx/json.h"
-
-#define WROTE "metadata.sidetone.wrote"
 
 /* ---- paths of a document ---- */
 
@@ -51,7 +54,7 @@ struct plan {
   json_t *folded;
   struct facts *facts;
   struct fold_summary summary;
-  json_t *set, *unset;
+  struct settle_update update;
   bool conflict;
 };
 
@@ -71,11 +74,11 @@ static void put_below(json_t *object, const char *path, json_t *value) {
 static void plan_set(struct plan *p, const char *path, json_t *value) {
   size_t blocked = settle_blocked(p->document, path);
   if (!blocked) {
-    json_object_set_new(p->set, path, value);
+    json_object_set_new(p->update.set, path, value);
     return;
   }
-  json_t *whole = json_object_getn(p->set, path, blocked);
-  if (!whole) json_object_setn_new(p->set, path, blocked, whole = json_object());
+  json_t *whole = json_object_getn(p->update.set, path, blocked);
+  if (!whole) json_object_setn_new(p->update.set, path, blocked, whole = json_object());
   put_below(whole, path + blocked + 1, value);
 }
 
@@ -93,45 +96,86 @@ static void plan_path(struct plan *p, const struct settle_path *row) {
     plan_set(p, row->path,
              row->kind == SETTLE_LONG ? long_value(value) : json_incref(document_reader(value)));
   else if (!stays && !settle_blocked(p->document, row->path))
-    json_object_set_new(p->unset, row->path, json_string(""));
+    json_object_set_new(p->update.unset, row->path, json_string(""));
+}
+
+static void note_conflict(struct plan *p, const char *wanted) {
+  json_t *sidetone = document_reader(settle_at(p->folded, "metadata.sidetone"));
+  json_object_set_new(sidetone, "callLogIdConflict", json_string(wanted));
 }
 
 /* The derived id is written when the document is made and need not be written again: an id that a fact names stays
- * named by it. So a document joined by its _id (client_state.callId) keeps the application's callLogId when
- * no client_state names one: it is that id under which the application will look for it, and every agent finds the
- * same. Only a wanted id that belongs to another document brings the derived one back. */
+ * named by it. A document of the application that was joined keeps its callLogId: under that id the application will look
+ * for it, whatever another client_state of the leg names, and every agent finds the same one there. A wanted
+ * id that belongs to another document brings the derived one back. */
 static void plan_call_log_id(struct plan *p) {
   const char *wanted = p->summary.call_log_id, *has = json_string_value(settle_at(p->document, "callLogId")),
              *recorded = json_string_value(settle_at(p->document, "metadata.sidetone.callLogIdConflict"));
   char derived[FOLD_DERIVED_ID_BYTES];
   fold_derived_call_log_id(p->facts->leg, derived);
-  bool named = strcmp(wanted, derived) != 0, is_his = has && strcmp(has, wanted) == 0;
-  bool known = recorded && strcmp(recorded, wanted) == 0 && !is_his;
-  if (named && (p->conflict || known)) {
-    json_object_set_new(p->set, "callLogId", json_string(derived));
-    json_t *sidetone = document_reader(settle_at(p->folded, "metadata.sidetone"));
-    json_object_set_new(sidetone, "callLogIdConflict", json_string(wanted));
+  bool named = strcmp(wanted, derived) != 0, is_there = has && strcmp(has, wanted) == 0;
+  if (has && settle_at(p->document, SETTLE_JOINED)) {
+    if (named && !is_there) note_conflict(p, wanted);
+  } else if (named && (p->conflict || (recorded && strcmp(recorded, wanted) == 0 && !is_there))) {
+    json_object_set_new(p->update.set, "callLogId", json_string(derived));
+    note_conflict(p, wanted);
   } else if (named || !has) {
-    json_object_set_new(p->set, "callLogId", json_string(wanted));
+    json_object_set_new(p->update.set, "callLogId", json_string(wanted));
   }
 }
 
-/* The filter names `wrote` as read too. What the second updates do is planned from the same reading, and each of
- * them changes `wrote`: one of an older settle that lands between the reading and this update (say, the tag
- * no-lead) would be overlooked for ever. No match at a smaller revision: read again. */
-static bool plan_main(struct plan *p, const char *leg, struct mongo_settle *out) {
-  const json_t *wrote = settle_at(p->document, WROTE);
-  p->set = json_object();
-  p->unset = json_object();
+/* ---- the update ---- */
+
+/* The filter names `wrote` as read: whatever a settle does to people's paths shows there, so an update planned from an
+ * older state of them (a tag no-lead that had not landed yet, say) finds nothing. No match at a smaller
+ * revision: read again. */
+static json_t *filter_of(const struct plan *p, uint64_t revision) {
+  const json_t *wrote = settle_at(p->document, SETTLE_WROTE);
+  json_t *filter = json_pack("{s:s, s:{s:{s:I}}}", "telnyx.callControlId", p->facts->leg,
+                             "metadata.sidetone.revision", "$not", "$gte", (json_int_t)revision);
+  json_object_set_new(filter, SETTLE_WROTE, wrote ? json_incref(document_reader(wrote)) : json_null());
+  return filter;
+}
+
+static void plan_agents(struct plan *p) {
+  json_object_set_new(p->update.add, "metadata.sidetone.agents",
+                      json_pack("{s:O}", "$each", settle_at(p->folded, "metadata.sidetone.agents")));
+}
+
+static bool make_update(const struct settle_update *u, struct mongo_op *op) {
+  const struct {
+    const char *name;
+    json_t *paths;
+  } operators[] = {
+      {"$set", u->set}, {"$unset", u->unset}, {"$addToSet", u->add}, {"$push", u->push}, {"$pull", u->pull}};
+  json_t *update = json_object();
+  for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
+    if (json_object_size(operators[i].paths)) json_object_set(update, operators[i].name, operators[i].paths);
+  return settle_op(op, json_incref(u->filter), update, false);
+}
+
+static bool plan_main(struct plan *p, struct mongo_settle *out) {
+  struct settle_update *u = &p->update;
+  *u = (struct settle_update){.filter = filter_of(p, out->revision),
+                              .set = json_object(),
+                              .unset = json_object(),
+                              .add = json_object(),
+                              .push = json_object(),
+                              .pull = json_object()};
+  if (!u->filter || !u->set || !u->unset || !u->add || !u->push || !u->pull) return false;
   plan_call_log_id(p);
+  plan_agents(p);
   for (size_t i = 0; i < settle_path_count; i++) plan_path(p, &settle_paths[i]);
-  json_t *filter = json_pack("{s:s, s:{s:{s:I}}}", "telnyx.callControlId", leg, "metadata.sidetone.revision",
-                             "$not", "$gte", (json_int_t)out->revision);
-  json_object_set_new(filter, WROTE, wrote ? json_incref(document_reader(wrote)) : json_null());
-  json_t *update = json_pack("{s:O, s:{s:{s:O}}}", "$set", p->set, "$addToSet", "metadata.sidetone.agents",
-                             "$each", settle_at(p->folded, "metadata.sidetone.agents"));
-  if (update && json_object_size(p->unset)) json_object_set(update, "$unset", p->unset);
-  return settle_op(&out->main, filter, update, false);
+  return settle_people(p->facts->leg, p->document, p->folded, u, out) && make_update(u, &out->main);
+}
+
+static void release_update(struct settle_update *u) {
+  json_decref(u->filter);
+  json_decref(u->set);
+  json_decref(u->unset);
+  json_decref(u->add);
+  json_decref(u->push);
+  json_decref(u->pull);
 }
 
 /* ---- the facts of a document ---- */
@@ -178,11 +222,9 @@ static int settle(const struct fold_options *options, bool lead_lookup, const ui
     out->revision = facts_revision(p.facts);
     out->ended = p.summary.ended;
     if (lead_lookup) want_lookup(&p, out);
-    fine = plan_main(&p, p.facts->leg, out) &&
-           settle_seconds(p.facts->leg, out->revision, document, p.folded, out);
+    fine = plan_main(&p, out);
   }
-  json_decref(p.set);
-  json_decref(p.unset);
+  release_update(&p.update);
   json_decref(p.folded);
   json_decref(document);
   facts_free(p.facts);

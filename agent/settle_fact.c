@@ -55,8 +55,8 @@ static json_t *agents_of(const struct fold_options *options) {
 /* Only a document that no leg has taken: null finds an absent control id, and one that is null. */
 static bool add_join(struct mongo_fact *fact, const struct fold_options *options, const char *leg,
                      json_t *filter) {
-  json_t *update =
-      json_pack("{s:{s:s}, s:o*}", "$set", "telnyx.callControlId", leg, "$addToSet", agents_of(options));
+  json_t *update = json_pack("{s:{s:s, s:b}, s:o*}", "$set", "telnyx.callControlId", leg, SETTLE_JOINED, 1,
+                             "$addToSet", agents_of(options));
   json_object_set_new(filter, "telnyx.callControlId", json_null());
   return settle_op(&fact->join[fact->join_count++], filter, update, false);
 }

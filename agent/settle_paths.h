@@ -13,7 +13,7 @@ enum settle_kind {
                     the facts name nothing. An empty array counts as left out */
   SETTLE_LONG,   /* as SETTLE_OURS, always int64 (calllog-fields.csv) */
   SETTLE_ID,     /* callLogId: by the rules of settle.c */
-  SETTLE_PEOPLE, /* people and AI may write it: only in a second update */
+  SETTLE_PEOPLE, /* people and AI may write it: by the rules of settle_people.c */
   SETTLE_ROWS,   /* an array or set of which only some elements are ours: by operators on elements */
   SETTLE_FACT,   /* a fact: read, never written */
   SETTLE_MADE    /* written when the document is made, then left alone */

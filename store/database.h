@@ -25,12 +25,15 @@ enum statement {
   SQL_PARTS_OF_LEG,
   SQL_QUARANTINE_EVENT,
   SQL_QUARANTINE_PART,
+  SQL_CALLLOG_OF_LEG,
+  SQL_QUARANTINE_CALLLOG,
+  SQL_DROP_CALLLOG,
   SQL_FORGET_EVENT_ID,
   SQL_DROP_EVENT,
   SQL_DROP_PART,
   SQL_FORGET_OLD_IDS,
   SQL_OPEN_LEGS,
-  SQL_PART_N,
+  SQL_STORED_PART,
   SQL_OPEN_PARTS,
   SQL_GET_LEG,
   SQL_PUT_LEG,
@@ -85,6 +88,10 @@ void database_close(struct database *d);
 
 /* The path of the file. False when it does not fit. */
 bool database_path(const char *directory, char *out, size_t out_bytes);
+
+/* A connection from outside that takes no lock of ours: WAL lets it read, and write, while serve does. Works when none
+ * runs too. 0, or -1 with `why`. */
+int database_connect(sqlite3 **db, const char *directory, bool to_change, char *why, size_t why_bytes);
 
 /* Steps a statement without result and resets it. SQLITE_OK or the error's extended code. */
 int database_run(struct database *d, enum statement which);

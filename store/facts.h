@@ -10,5 +10,7 @@
 int facts_load(struct database *d, const char *leg, struct work *work);
 /* The same, for the sake of the moving alone. */
 int facts_check(struct database *d, const char *leg);
+/* The leg's CallLog, when it is there and bad: `*moved`. */
+int facts_check_calllog(struct database *d, const char *leg, bool *moved);
 
 #endif

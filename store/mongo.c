@@ -235,6 +235,7 @@ int mongo_create(struct mongo **out, const struct mongo_options *options, char *
     return -1;
   }
   m->folder = options->folder;
+  m->step_max = MONGO_STEP_MAX;
   m->lead_lookup = options->lead_lookup;
   pthread_mutex_init(&m->stats_lock, NULL);
   *out = m;

@@ -5,8 +5,8 @@
 
 #include "store/mongo_error.h"
 
-/* One bulk is one command: 1,000 operations is what old servers take, and MongoDB's messages end at 48 MB. */
-enum { BULK_MAX = 1000, BULK_BYTES = 8 << 20, DOCUMENT_BYTES_MAX = 16 << 20 };
+/* One bulk is one command; MongoDB's messages end at 48 MB. */
+enum { BULK_BYTES = 8 << 20, DOCUMENT_BYTES_MAX = 16 << 20 };
 
 static uint32_t length_of(const uint8_t *bson) {
   uint32_t le;
@@ -22,16 +22,18 @@ static size_t bytes_of(const struct mongo_write *w) {
   return (size_t)length_of(w->op->filter) + length_of(w->op->update);
 }
 
-/* Of several failures that share an outcome the gentlest stays: what may yet succeed is not declared dead. */
-static void fail(struct mongo_write *w, const struct sink_outcome *outcome) {
-  w->answer = WRITE_FAILED;
-  if (w->outcome->result == SINK_DONE || outcome->result < w->outcome->result) *w->outcome = *outcome;
-}
-
 void mongo_note_failure(struct mongo *m, const struct sink_outcome *outcome) {
   if (outcome->result != SINK_AWAY) return;
   m->failure = *outcome;
   mongo_index_doubt(m);
+  /* A server too slow for a step of this size would be too slow every time. */
+  if (strcmp(outcome->kind, "timeout") == 0 || strcmp(outcome->kind, "write_concern") == 0)
+    m->step_max = m->step_max > 4 ? m->step_max / 4 : 1;
+}
+
+void mongo_answered(struct mongo *m, int64_t began_ms) {
+  if (mongo_now_ms() - began_ms < m->link.socket_ms / 8)
+    m->step_max = m->step_max < MONGO_STEP_MAX / 2 ? m->step_max * 2 : MONGO_STEP_MAX;
 }
 
 void mongo_failed(struct mongo *m, const bson_error_t *error, const bson_t *reply, int64_t began_ms,
@@ -67,7 +69,7 @@ static bool append(mongoc_bulk_operation_t *bulk, struct mongo_write *w, const b
       mongoc_bulk_operation_update_one_with_opts(bulk, &filter, &update, &opts[w->upsert], &error))
     return true;
   mongo_outcome(&refused, SINK_DEAD, "invalid", error.message);
-  fail(w, &refused);
+  mongo_write_fail(w, &refused);
   return false;
 }
 
@@ -76,81 +78,18 @@ static int64_t number_of(const bson_t *reply, const char *key) {
   return bson_iter_init_find(&at, reply, key) ? bson_iter_as_int64(&at) : 0;
 }
 
-/* Opens the documents of an array of the reply; false: absent or empty. */
-static bool array_of(const bson_t *reply, const char *key, bson_iter_t *elements) {
-  bson_iter_t at, peek;
-  if (!bson_iter_init_find(&at, reply, key) || !BSON_ITER_HOLDS_ARRAY(&at)) return false;
-  if (!bson_iter_recurse(&at, elements)) return false;
-  peek = *elements;
-  return bson_iter_next(&peek);
-}
-
-static void read_error(const bson_iter_t *element, int64_t *index, int32_t *code, const char **message) {
-  bson_iter_t at;
-  *index = -1;
-  *code = 0;
-  *message = NULL;
-  if (!BSON_ITER_HOLDS_DOCUMENT(element) || !bson_iter_recurse(element, &at)) return;
-  while (bson_iter_next(&at)) {
-    if (strcmp(bson_iter_key(&at), "index") == 0) *index = bson_iter_as_int64(&at);
-    if (strcmp(bson_iter_key(&at), "code") == 0) *code = (int32_t)bson_iter_as_int64(&at);
-    if (strcmp(bson_iter_key(&at), "errmsg") == 0 && BSON_ITER_HOLDS_UTF8(&at))
-      *message = bson_iter_utf8(&at, NULL);
-  }
-}
-
-/* The refusals of single operations. A server that stepped down amid the bulk may not have tried those after it:
- * `*away` is set then. */
-static void take_write_errors(bson_iter_t *errors, struct mongo_write *const *sent, size_t count,
-                              struct sink_outcome *away) {
-  while (bson_iter_next(errors)) {
-    struct sink_outcome outcome;
-    int64_t index;
-    int32_t code;
-    const char *message;
-    read_error(errors, &index, &code, &message);
-    mongo_outcome_of_code(code, message, &outcome);
-    if (index < 0 || index >= (int64_t)count) {
-      mongo_outcome(away, SINK_AWAY, "network", "the server's answer names an operation that was not sent");
-      continue;
-    }
-    if (mongo_is_duplicate_key(code)) {
-      sent[index]->answer = WRITE_DUPLICATE;
-      *sent[index]->outcome = outcome;
-      continue;
-    }
-    fail(sent[index], &outcome);
-    if (outcome.result == SINK_AWAY) *away = outcome;
-  }
-}
-
-static void fail_acknowledged(struct mongo_write *const *sent, size_t count,
-                              const struct sink_outcome *outcome) {
-  for (size_t i = 0; i < count; i++)
-    if (sent[i]->answer == WRITE_ACKNOWLEDGED) fail(sent[i], outcome);
-}
-
 /* Reads what the server said of `sent`. Nothing is done that a majority has not. */
 static void take_reply(struct mongo *m, const bson_t *reply, const bson_error_t *error, int64_t began_ms,
                        struct mongo_write *const *sent, size_t count) {
-  bson_iter_t errors;
-  struct sink_outcome outcome = {.result = SINK_DONE};
-  const bool refused = array_of(reply, "writeErrors", &errors);
-  if (refused) take_write_errors(&errors, sent, count, &outcome);
-  if (array_of(reply, "writeConcernErrors", &errors) && bson_iter_next(&errors)) {
-    int64_t index;
-    int32_t code;
-    const char *message;
-    read_error(&errors, &index, &code, &message);
-    mongo_outcome_of_code(code, message, &outcome);
-    outcome.result = SINK_AWAY;
-    snprintf(outcome.kind, sizeof outcome.kind, "write_concern");
-  } else if (!refused) {
-    mongo_failed(m, error, reply, began_ms, &outcome);
+  struct sink_outcome whole;
+  if (!mongo_reply_read(reply, sent, count, &whole)) {
+    mongo_link_failed(&m->link, error, reply, began_ms, &whole);
+    for (size_t i = 0; i < count; i++) mongo_write_fail(sent[i], &whole);
   }
-  if (outcome.result == SINK_DONE) return;
-  fail_acknowledged(sent, count, &outcome);
-  if (outcome.result == SINK_AWAY) m->failure = outcome;
+  if (whole.result == SINK_AWAY)
+    mongo_note_failure(m, &whole);
+  else
+    mongo_answered(m, began_ms);
 }
 
 /* Sends sent[0..count). */
@@ -162,7 +101,10 @@ static int64_t execute(struct mongo *m, mongoc_bulk_operation_t *bulk, struct mo
   const bool all_well = mongoc_bulk_operation_execute(bulk, &reply, &error) != 0;
   const int64_t matched = number_of(&reply, "nMatched") + number_of(&reply, "nUpserted");
   mongoc_bulk_operation_destroy(bulk); /* before the client may go */
-  if (!all_well) take_reply(m, &reply, &error, began_ms, sent, count);
+  if (all_well)
+    mongo_answered(m, began_ms);
+  else
+    take_reply(m, &reply, &error, began_ms, sent, count);
   bson_destroy(&reply);
   return matched;
 }
@@ -170,16 +112,16 @@ static int64_t execute(struct mongo *m, mongoc_bulk_operation_t *bulk, struct mo
 /* Sends as many of the writes as one bulk takes; returns how many it looked at. */
 static size_t send_some(struct mongo *m, struct mongo_write *writes, size_t count, const bson_t opts[2],
                         int64_t *matched) {
-  struct mongo_write *sent[BULK_MAX];
+  struct mongo_write *sent[MONGO_STEP_MAX];
   mongoc_bulk_operation_t *bulk = new_bulk(m);
   size_t i = 0, taken = 0, bytes = 0;
-  for (; i < count && taken < BULK_MAX; i++) {
+  for (; i < count && taken < m->step_max; i++) {
     struct mongo_write *w = &writes[i];
     const size_t more = bytes_of(w);
     if (more > DOCUMENT_BYTES_MAX) {
       struct sink_outcome outcome;
       mongo_outcome(&outcome, SINK_DEAD, "too_large", "document too large: MongoDB takes 16 MiB");
-      fail(w, &outcome);
+      mongo_write_fail(w, &outcome);
       continue;
     }
     if (taken > 0 && bytes + more > BULK_BYTES) break;
@@ -206,7 +148,7 @@ int64_t mongo_bulk(struct mongo *m, struct mongo_write *writes, size_t count) {
   }
   while (done < count && mongo_may_go_on(m))
     done += send_some(m, &writes[done], count - done, opts, &matched);
-  for (; done < count; done++) fail(&writes[done], &m->failure);
+  for (; done < count; done++) mongo_write_fail(&writes[done], &m->failure);
   bson_destroy(&opts[0]);
   bson_destroy(&opts[1]);
   return matched;

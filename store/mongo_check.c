@@ -38,17 +38,15 @@ static bool knows_a_secondary(struct check *c) {
 static const struct phrase {
   const char *in_message, *words;
 } phrases[] = {
+    {"SRV", "cannot resolve the SRV record of the host's name"},
     {"Failed to resolve", "cannot resolve the host's name"},
-    {"Failed to look up", "cannot resolve the host's name"},
-    {"Failed to lookup", "cannot resolve the SRV record of the host's name"},
-    {"DNS", "cannot resolve the SRV record of the host's name"},
     {"TLS handshake failed", "TLS failed"},
     {"TLS", "TLS failed"},
     {"SSL", "TLS failed"},
     {"connection refused", "connection refused"},
-    {"connection timeout", "no answer within the time; is a firewall between, or does the server want TLS?"},
-    {"socket timeout", "no answer within the time; is a firewall between, or does the server want TLS?"},
-    {"connection closed", "the server closed the connection; does it want TLS?"},
+    {"connection timeout", "no answer within the time: a firewall between, or one side without TLS"},
+    {"socket timeout", "no answer within the time: a firewall between, or one side without TLS"},
+    {"connection closed", "the server closed the connection: it may want TLS"},
 };
 
 static const char *words_for(struct check *c, const bson_error_t *error) {

@@ -113,42 +113,56 @@ static int make(struct mongo *m, size_t i, char *refusal, size_t bytes) {
   uint32_t code = 0;
   if (m->sharded && i == MONGO_INDEX_CALL_CONTROL_ID) {
     snprintf(refusal, bytes,
-             "the collection is sharded, but not by a unique key that begins with telnyx.callControlId");
+             "the collection is sharded, but its shard key is not a unique telnyx.callControlId");
     return 1;
   }
   return create(m, &mongo_indexes[i], m->sharded && mongo_indexes[i].unique, refusal, bytes, &code);
 }
 
-/* Makes what is missing, each by itself. The refusal that is shown is that of the most important one. */
-static int make_missing(struct mongo *m, struct sight *s) {
-  char shown[256] = "";
-  m->indexes_complete = true;
+/* The refusal that is shown is that of the first index: the two that rows wait for come first. */
+static void refuse(char shown[256], const char *text) {
+  if (shown[0] == '\0') mongo_copy_text(shown, 256, text);
+}
+
+/* Makes what is missing, each by itself. How many were made, or -1. */
+static int make_missing(struct mongo *m, const struct sight *s, char shown[256]) {
+  int made = 0;
   for (size_t i = 0; i < mongo_index_count; i++) {
     char refusal[256] = "";
     if (s->fit[i] == MONGO_INDEX_EXACT) continue;
     const int rc = mongo_may_go_on(m) ? make(m, i, refusal, sizeof refusal) : -1;
     if (rc < 0) return -1;
-    if (rc == 0) {
-      s->fit[i] = MONGO_INDEX_EXACT;
-      continue;
-    }
+    if (rc == 0) made++;
+    if (rc == 1) refuse(shown, refusal);
+  }
+  return made;
+}
+
+/* Some servers say that an index is made when one of its name is there; what they list counts. */
+static void compare(struct mongo *m, const struct sight *s, char shown[256]) {
+  m->indexes_complete = true;
+  for (size_t i = 0; i < mongo_index_count; i++) {
+    char name[256], text[400];
+    if (s->fit[i] == MONGO_INDEX_EXACT) continue;
     m->indexes_complete = false;
-    if (shown[0] == '\0') memcpy(shown, refusal, sizeof shown);
+    mongo_index_name(&mongo_indexes[i], name, sizeof name);
+    snprintf(text, sizeof text, "index %s: the server took it, but lists it with other options", name);
+    refuse(shown, text);
   }
   set_refusal(m, shown);
-  return 0;
+  set_ready(m, s->fit[MONGO_INDEX_CALL_LOG_ID] >= MONGO_INDEX_ENOUGH &&
+                   s->fit[MONGO_INDEX_CALL_CONTROL_ID] >= MONGO_INDEX_ENOUGH);
 }
 
 void mongo_index_look_after(struct mongo *m) {
   struct sight s;
+  char shown[256] = "";
   const int64_t now_ms = mongo_now_ms(),
                 pause_ms = m->indexes_complete ? look_again_complete_ms : look_again_ms;
   if (m->indexes_looked_at_ms != 0 && now_ms < m->indexes_looked_at_ms + pause_ms) return;
   if (!mongo_may_go_on(m) || look(m, &s) != 0) return;
-  const int made = make_missing(m, &s);
-  const bool ready = s.fit[MONGO_INDEX_CALL_LOG_ID] >= MONGO_INDEX_ENOUGH &&
-                     s.fit[MONGO_INDEX_CALL_CONTROL_ID] >= MONGO_INDEX_ENOUGH;
-  /* The first index of a new collection also makes the collection; the rest of a cut making is made next time. */
-  set_ready(m, ready);
-  m->indexes_looked_at_ms = made == 0 ? now_ms : 0;
+  const int made = make_missing(m, &s, shown);
+  if (made < 0 || (made > 0 && look(m, &s) != 0)) return; /* the rest next time */
+  compare(m, &s, shown);
+  m->indexes_looked_at_ms = now_ms;
 }

@@ -10,6 +10,7 @@
 #include "store/mongo_driver.h"
 #include "store/mongo_known.h"
 #include "store/mongo_link.h"
+#include "store/mongo_reply.h"
 
 struct mongo {
   struct mongo_link link;
@@ -19,6 +20,7 @@ struct mongo {
   /* Of one deliver(): once the server is away, nothing more of the batch is tried (else every step would wait out a
    * timeout of its own). SINK_DONE: it is not. */
   struct sink_outcome failure;
+  size_t step_max; /* operations a bulk and legs a read: fewer after a timeout, more after a fast answer */
   atomic_bool stopping;
 
   int64_t indexes_looked_at_ms; /* monotonic; 0: look at the next occasion */
@@ -31,20 +33,16 @@ struct mongo {
 
 /* ---- mongo_bulk.c ---- */
 
-struct mongo_write {
-  const struct mongo_op *op;
-  bool upsert;
-  enum { WRITE_ACKNOWLEDGED, WRITE_DUPLICATE, WRITE_FAILED } answer;
-  struct sink_outcome
-      *outcome; /* SINK_DONE before; filled when it failed or was a duplicate; may be shared */
-  void *owner;  /* the caller's */
-};
+enum { MONGO_STEP_MAX = 1000 }; /* operations that old servers take in one command */
+
 /* Sends the writes in unordered bulks of bounded size; majority. Returns how many of the acknowledged ones matched or
  * made a document. */
 int64_t mongo_bulk(struct mongo *m, struct mongo_write *writes, size_t count);
 /* Notes a failure of a call that began at `began_ms`; later steps of this batch see it in m->failure. */
 void mongo_failed(struct mongo *m, const bson_error_t *error, const bson_t *reply, int64_t began_ms,
                   struct sink_outcome *out);
+/* A call that began at `began_ms` was answered. */
+void mongo_answered(struct mongo *m, int64_t began_ms);
 /* The same for an outcome that mongo_link.c has given. */
 void mongo_note_failure(struct mongo *m, const struct sink_outcome *outcome);
 /* True: the batch may go on, and there is a client. */

@@ -61,6 +61,17 @@ static bool quotes_secret(const char *message, const char *uri) {
   return false;
 }
 
+/* An at sign or a slash that a password should have encoded moves the rest of it into the host, the port or the
+ * database, all of which errors quote; the driver takes such a URI. */
+static bool has_stray_at(const char *uri) {
+  const char *authority = strstr(uri, "://");
+  if (authority == NULL) return false;
+  authority += 3;
+  const char *end = authority + strcspn(authority, "/?");
+  const char *at = memchr(authority, '@', (size_t)(end - authority)), *last = strrchr(uri, '@');
+  return last != at;
+}
+
 static int malformed(const char *uri, const char *message, char *why, size_t why_bytes) {
   snprintf(why, why_bytes, "mongo.uri is malformed: %s",
            quotes_secret(message, uri)
@@ -116,6 +127,9 @@ int mongo_link_init(struct mongo_link *l, const struct mongo_options *options, b
   bson_error_t error = {0};
   memset(l, 0, sizeof *l);
   pthread_once(&driver_once, driver_init);
+  if (has_stray_at(options->uri))
+    return malformed(options->uri, "an at sign that does not end the user's name and password is written %40",
+                     why, why_bytes);
   l->uri = mongoc_uri_new_with_error(options->uri, &error);
   if (l->uri == NULL) return malformed(options->uri, error.message, why, why_bytes);
   complete(l, options, try_once);

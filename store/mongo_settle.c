@@ -49,7 +49,10 @@ static struct mongo_leg *leg_of(const struct round *r, const bson_t *document) {
 /* Ends the cursor. 0, or -1 with its error noted. */
 static int close_cursor(struct mongo *m, mongoc_cursor_t *cursor, int64_t began_ms,
                         struct sink_outcome *out) {
-  if (mongo_link_end(&m->link, cursor, began_ms, out) == 0) return 0;
+  if (mongo_link_end(&m->link, cursor, began_ms, out) == 0) {
+    mongo_answered(m, began_ms);
+    return 0;
+  }
   mongo_note_failure(m, out);
   return -1;
 }
@@ -68,6 +71,7 @@ static size_t fold(struct mongo *m, struct mongo_leg *leg, const bson_t *documen
   leg->rounds++;
   if (m->folder.settle(m->folder.arg, bson_get_data(document), document->len, leg->conflict, &leg->settle) !=
       0) {
+    mongo_settle_free(&leg->settle);
     fail(leg, SINK_RETRY, "fold", "the leg's document could not be folded");
     return 0;
   }
@@ -232,14 +236,15 @@ static void settle_round(struct mongo *m, struct round *r) {
   }
 }
 
-static void take_wanted(struct round *r, struct mongo_leg *legs, size_t count) {
+static void take_wanted(const struct mongo *m, struct round *r, struct mongo_leg *legs, size_t count) {
+  const size_t max = m->step_max < LEGS_MAX ? m->step_max : LEGS_MAX;
   r->count = 0;
-  for (size_t i = 0; i < count && r->count < LEGS_MAX; i++)
+  for (size_t i = 0; i < count && r->count < max; i++)
     if (legs[i].state == LEG_WANTED) r->legs[r->count++] = &legs[i];
 }
 
 void mongo_settle_legs(struct mongo *m, struct mongo_leg *legs, size_t count) {
   struct round r;
-  for (take_wanted(&r, legs, count); r.count > 0; take_wanted(&r, legs, count))
+  for (take_wanted(m, &r, legs, count); r.count > 0; take_wanted(m, &r, legs, count))
     if (may_go_on(m, &r)) settle_round(m, &r);
 }

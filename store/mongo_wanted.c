@@ -146,29 +146,26 @@ static bool only_where_it_exists(const bson_t *listed, const char *path) {
   return exists && !bson_iter_next(&condition) && !bson_iter_next(&filter);
 }
 
-/* On a sharded collection the shard key's unique index keeps documents apart: it begins with the leg. */
-static bool begins_with_leg(const struct mongo_index *index, const bson_t *listed) {
-  bson_iter_t at;
-  return open_document(listed, "key", &at) && bson_iter_next(&at) && BSON_ITER_HOLDS_NUMBER(&at) &&
-         strcmp(bson_iter_key(&at), index->keys[0].path) == 0;
+/* Unique ones of a sharded collection: callLogId cannot be unique there, and needs not to be (its uniqueness follows
+ * from its derivation); the leg's is the shard key's and not sparse. More keys in it would allow two documents of a
+ * leg. */
+static enum mongo_index_fit sharded_fits(const struct mongo_index *index, const bson_t *listed) {
+  const bool may_be_plain = index == &mongo_indexes[MONGO_INDEX_CALL_LOG_ID];
+  const bool covers = only_where_it_exists(listed, index->keys[0].path);
+  return covers && (may_be_plain || flag_of(listed, "unique")) ? MONGO_INDEX_EXACT : MONGO_INDEX_UNFIT;
 }
 
 enum mongo_index_fit mongo_index_fits(const struct mongo_index *index, const bson_t *listed, bool sharded) {
-  const bool unique = flag_of(listed, "unique"), sparse = flag_of(listed, "sparse");
   if (is_text(index)) return text_fits(index, listed);
-  if (sharded && index == &mongo_indexes[MONGO_INDEX_CALL_CONTROL_ID])
-    return !begins_with_leg(index, listed)                               ? MONGO_INDEX_OTHER
-           : unique && only_where_it_exists(listed, index->keys[0].path) ? MONGO_INDEX_EXACT
-                                                                         : MONGO_INDEX_UNFIT;
   if (!same_keys(index, listed)) return MONGO_INDEX_OTHER;
-  const bool partial = has(listed, "partialFilterExpression"), hidden = flag_of(listed, "hidden");
-  if (sharded && index->unique) return partial ? MONGO_INDEX_UNFIT : MONGO_INDEX_EXACT;
-  if (index->unique && unique && !hidden && !partial && sparse == index->sparse) return MONGO_INDEX_EXACT;
-  if (index->unique)
-    return unique && only_where_it_exists(listed, index->keys[0].path) ? MONGO_INDEX_ENOUGH
-                                                                       : MONGO_INDEX_UNFIT;
-  /* For reading only. A unique one would refuse what the application may write, a partial one does not serve all. */
-  return !unique && !sparse && !partial && !hidden ? MONGO_INDEX_EXACT : MONGO_INDEX_UNFIT;
+  if (sharded && index->unique) return sharded_fits(index, listed);
+  const bool plain = !has(listed, "partialFilterExpression") && !flag_of(listed, "hidden");
+  const bool unique = flag_of(listed, "unique"), sparse = flag_of(listed, "sparse");
+  /* For reading, a unique one would refuse what the application may write, and a sparse, partial or hidden one does
+   * not serve every question. */
+  if (plain && unique == index->unique && sparse == index->sparse) return MONGO_INDEX_EXACT;
+  const bool covers = index->unique && unique && only_where_it_exists(listed, index->keys[0].path);
+  return covers ? MONGO_INDEX_ENOUGH : MONGO_INDEX_UNFIT;
 }
 
 void mongo_index_see(enum mongo_index_fit *fit, const bson_t *listed, bool sharded) {

@@ -25,7 +25,7 @@ int64_t live_clock_ms(void) {
   return live_clock_us() / 1000;
 }
 
-static int64_t wall_ms(void) {
+int64_t live_wall_ms(void) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
@@ -38,7 +38,7 @@ void live_away(struct redis_live *l, const struct redis_reply *reply) {
   if (reply != NULL) redis_classify(reply, &outcome);
   pthread_mutex_lock(&l->lock);
   struct redis_live_stats *s = &l->stats;
-  if (!s->away) s->away_since_ms = wall_ms();
+  if (!s->away) s->away_since_ms = live_wall_ms();
   s->away = true;
   snprintf(s->reason, sizeof s->reason, "%s", reply != NULL ? outcome.reason : redis_error(l->redis, NULL));
   pthread_mutex_unlock(&l->lock);
@@ -301,13 +301,24 @@ int redis_live_start(struct redis_live **out, const struct redis_live_options *o
   return -1;
 }
 
+static void finish(struct redis_live *l) {
+  if (l->stop) return;
+  l->stop = true;
+  l->give_up_ms = live_clock_ms() + l->options.redis.timeout_ms;
+  pthread_cond_broadcast(&l->work);
+}
+
+void redis_live_finish(struct redis_live *l) {
+  pthread_mutex_lock(&l->lock);
+  finish(l);
+  pthread_mutex_unlock(&l->lock);
+}
+
 void redis_live_stop(struct redis_live *l) {
   if (l == NULL) return;
   pthread_mutex_lock(&l->lock);
-  l->stop = true;
-  l->give_up_ms = live_clock_ms() + l->options.redis.timeout_ms;
+  finish(l);
   struct timespec until = {.tv_sec = l->give_up_ms / 1000, .tv_nsec = l->give_up_ms % 1000 * 1000000};
-  pthread_cond_broadcast(&l->work);
   while (!l->ended && pthread_cond_timedwait(&l->work, &l->lock, &until) == 0) continue;
   pthread_mutex_unlock(&l->lock);
   redis_interrupt(l->redis);

@@ -49,6 +49,7 @@ struct redis_live {
 
 int64_t live_clock_ms(void);
 int64_t live_clock_us(void);
+int64_t live_wall_ms(void);
 /* An answer of Redis to our commands was an error, or none came (reply NULL): away. On the sink's thread. */
 void live_away(struct redis_live *l, const struct redis_reply *reply);
 

@@ -111,6 +111,7 @@ static void on_row_answer(void *arg, size_t index, const struct redis_reply *rep
   struct publishing *p = arg;
   struct redis_live *l = p->l;
   struct live_row *r = p->rows[index];
+  if (p->answered_us == 0) p->answered_us = live_clock_us();
   if (reply->kind == REDIS_ERROR && strncmp(reply->text, "NOSCRIPT", 8) == 0) {
     r->again = true;
     p->unknown++;
@@ -129,6 +130,7 @@ static void on_row_answer(void *arg, size_t index, const struct redis_reply *rep
 static bool send_rows(struct publishing *p, size_t count) {
   for (size_t i = 0; i < count; i++) add_row(p->l, p->rows[i]);
   p->unknown = 0;
+  p->answered_us = 0;
   return redis_flush(p->l->redis, on_row_answer, p);
 }
 
@@ -260,8 +262,10 @@ bool live_look_at_policy(struct redis_live *l) {
   const struct redis_reply *reply = redis_ask(l->redis, 2, argv, NULL);
   if (reply == NULL) return false;
   redis_info_field(reply, "maxmemory_policy", policy, sizeof policy);
+  bool loses = redis_policy_loses(policy);
   pthread_mutex_lock(&l->lock);
-  snprintf(l->stats.eviction, sizeof l->stats.eviction, "%s", redis_policy_loses(policy) ? policy : "");
+  if (loses != (l->stats.eviction[0] != '\0')) l->stats.eviction_since_ms = loses ? live_wall_ms() : 0;
+  snprintf(l->stats.eviction, sizeof l->stats.eviction, "%s", loses ? policy : "");
   pthread_mutex_unlock(&l->lock);
   return true;
 }

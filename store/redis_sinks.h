@@ -48,9 +48,12 @@ struct redis_live_stats {
   int64_t away_since_ms;
   char reason[200];
   char eviction[64];                 /* a policy that may lose the queue; "" when fine */
+  int64_t eviction_since_ms;         /* epoch */
   double tick_to_redis_seconds_last; /* the newest published row: from ticked_us to Redis' answer */
 };
 void redis_live_stats(struct redis_live *l, struct redis_live_stats *out);
+/* Publishing ends; ends are still sent, for the timeout. Never blocks. */
+void redis_live_finish(struct redis_live *l);
 /* Publishing ends; the live keys of calls given to redis_live_end() are removed first, within the timeout. */
 void redis_live_stop(struct redis_live *l);
 

@@ -11,7 +11,13 @@
 
 #include "store/rest_wait.h"
 
-enum { UNDER_WAY_MAX = 32, BODY_MAX_BYTES = 256 * 1024, IDLE_MS = 60000, WAIT_DEFAULT_MS = 1000 };
+enum {
+  UNDER_WAY_MAX = 32,
+  BODY_MAX_BYTES = 256 * 1024,
+  IDLE_MS = 60000,
+  TURN_QUIET_MS = 90000,
+  WAIT_DEFAULT_MS = 1000
+};
 
 struct job {
   struct job *next;
@@ -282,12 +288,14 @@ static void *run(void *arg) {
   struct rest *r = arg;
   int running;
   while (take_submitted(r)) {
+    pulse_expect(&r->options.pulse, TURN_QUIET_MS);
     int64_t now = now_ms(CLOCK_MONOTONIC);
     send_due(r, now);
     curl_multi_perform(r->multi, &running);
     take_ended(r);
     curl_multi_poll(r->multi, NULL, 0, (int)next_due_in_ms(r, now_ms(CLOCK_MONOTONIC)), NULL);
   }
+  pulse_expect(&r->options.pulse, 0);
   while (r->under_way_count > 0) {
     struct job *job = r->under_way[0];
     forget_under_way(r, job);

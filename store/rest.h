@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/pulse.h"
+
 struct rest;
 
 enum rest_verdict {
@@ -49,6 +51,7 @@ struct rest_options {
                              size_t body_bytes, int64_t *wait_ms);
   void (*wake)(void *arg); /* answers wait: from the thread of rest */
   void *arg;
+  struct pulse pulse; /* of the thread of rest, which turns once a minute at least: it promises 90 s */
 };
 
 int rest_start(struct rest **out, const struct rest_options *options, char *why, size_t why_bytes);

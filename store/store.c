@@ -16,8 +16,9 @@ enum {
   BATCH_MAX = 256,
   QUEUE_DEFAULT = 65536,
   QUEUE_MAX_BYTES = 256 << 20,
-  LOOK_EVERY_MS = 500,  /* whether somebody else has written */
-  PROBE_EVERY_MS = 1000 /* while writing fails */
+  BATCH_QUIET_MS = 300000, /* a batch waits for nothing but the disk, which gives up by itself before that */
+  LOOK_EVERY_MS = 500,     /* whether somebody else has written */
+  PROBE_EVERY_MS = 1000    /* while writing fails */
 };
 
 static void append(struct work_list *list, struct work *work) {
@@ -101,6 +102,7 @@ static void *run(void *arg) {
     bool probe = count == 0 && !s->stats.writable;
     struct batch_result result = {0};
     pthread_mutex_unlock(&s->mutex);
+    pulse_expect(&s->pulse, BATCH_QUIET_MS);
     pthread_mutex_lock(&s->database_mutex);
     if (count > 0)
       batch_commit(&s->database, batch, count, &result);
@@ -108,6 +110,7 @@ static void *run(void *arg) {
       batch_probe(&s->database, &result);
     outbox_after_batch(s, &result);
     pthread_mutex_unlock(&s->database_mutex);
+    pulse_expect(&s->pulse, 0);
     pthread_mutex_lock(&s->mutex);
     count_result(&s->stats, &result);
     if (!hand_back(s, batch, count) || s->wake == NULL) continue;
@@ -156,6 +159,7 @@ int store_open(struct store **out, const struct store_options *options, char *wh
     return -1;
   }
   s->wake = options->wake;
+  s->pulse = options->pulse;
   s->wake_arg = options->wake_arg;
   s->queue_max = options->queue_max == 0 ? QUEUE_DEFAULT : options->queue_max;
   s->stats.writable = true;

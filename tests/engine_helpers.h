@@ -13,7 +13,17 @@
 
 enum { EFFECTS_MAX = 4000, LEGS_MAX = 8, PARTS_MAX = 32 };
 
-enum effect_kind { PUT_EVENT, PUT_PART, PUT_CALLLOG, LOAD_LEG, CLOSE_SOCKET, ASK_ELSEWHERE, STREAM_MISSING };
+enum effect_kind {
+  PUT_EVENT,
+  PUT_PART,
+  PUT_CALLLOG,
+  LOAD_LEG,
+  CLOSE_SOCKET,
+  ASK_ELSEWHERE,
+  STREAM_MISSING,
+  PUT_ALERT,
+  ENDED
+};
 
 struct effect {
   enum effect_kind kind;
@@ -100,6 +110,21 @@ static inline void on_put_part(void *arg, const char *leg, const struct part *pa
   store_part(w, leg, part);
 }
 
+static inline void on_put_alert(void *arg, const char *leg, const char *call_log_id,
+                                const struct alert *alert) {
+  struct world *w = arg;
+  struct effect *f = note_effect(w, PUT_ALERT, leg);
+  assert_true(call_log_id[0] != '\0');
+  assert_int_equal(alert->at_ms, w->at.wall_us / 1000);
+  snprintf(f->text, sizeof f->text, "%s %s %s", alert_rule_names[alert->rule],
+           alert->opened ? "opened" : "closed", alert->severity);
+}
+
+static inline void on_ended(void *arg, const char *leg, const char *call_log_id) {
+  struct effect *f = note_effect(arg, ENDED, leg);
+  snprintf(f->text, sizeof f->text, "%s", call_log_id);
+}
+
 static inline void on_put_calllog(void *arg, const struct engine_calllog *calllog) {
   struct world *w = arg;
   struct effect *f = note_effect(w, PUT_CALLLOG, calllog->leg);
@@ -151,6 +176,8 @@ static inline struct world *world_of(const char *token, bool keep_finished, bool
   const struct engine_effects effects = {.put_event = on_put_event,
                                          .put_part = on_put_part,
                                          .put_calllog = on_put_calllog,
+                                         .put_alert = on_put_alert,
+                                         .ended = on_ended,
                                          .load_leg = on_load_leg,
                                          .ask_elsewhere = asks ? on_ask_elsewhere : NULL,
                                          .stream_missing = on_stream_missing,

@@ -109,6 +109,7 @@ static inline json_t *comparable(const json_t *document) {
   sidetone = json_object_get(json_object_get(copy, "metadata"), "sidetone");
   json_object_del(sidetone, "agents");
   json_object_del(sidetone, "wrote");
+  json_object_del(sidetone, "joined");
   prune(copy);
   return copy;
 }

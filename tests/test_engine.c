@@ -401,7 +401,8 @@ static void a_shutdown_stores_what_is_open(void **state) {
   media_between(w, 1, 1020, 3020, 1);
   open_socket(w, 2, 3000);
   start_frame(w, 2, 3000, LEG_B, "PCMU");
-  engine_shutdown(w->e, moment_ms(w, 3500));
+  assert_int_equal(engine_shutdown(w->e, moment_ms(w, 3500)), 2);
+  assert_int_equal(engine_calls_ended(w->e), 0);
   assert_int_equal(count_effects(w, CLOSE_SOCKET), 2);
   assert_non_null(close_of(w, 1));
   assert_int_equal(w->metrics.streams_open, 0);

@@ -47,17 +47,19 @@ def fields(rng, kind, at):
     t = lambda back=0: moment(rng, max(START_MS, at - back))
     some = lambda *values: rng.choice(values)
     made = {
-        "call.initiated": {"direction": some("incoming", "outgoing", "sideways", None), "start_time": some(t(500), None, "x"),
+        "call.initiated": {"direction": some("incoming", "outgoing", "sideways", None),
+                           "start_time": some(t(500), None, "x"),
                            "caller_id_name": some("Ada Example", "+15550100101", "", None)},
         "call.answered": {"start_time": t(4000), "codec": "PCMU"},
         "call.machine.detection.ended": {"result": some("human", "machine", "not_sure", "new", None)},
-        "call.machine.premium.detection.ended": {"result": some("human_residence", "human_business", "machine", "silence",
-                                                                "fax_detected", "not_sure")},
+        "call.machine.premium.detection.ended": {
+            "result": some("human_residence", "human_business", "machine", "silence", "fax_detected", "not_sure")},
         "call.dtmf.received": {"digit": some(*"0123456789*#AD")},
         "call.hangup": {"hangup_cause": some("normal_clearing", "user_busy", "no_answer", "call_rejected",
                                              "originator_cancel", "timeout", "time_limit", "not_found", "unspecified",
                                              "subscriber_absent", None), "start_time": some(t(9000), None),
-                        "end_time": some(t(), t(300), None), "hangup_source": some("caller", "callee", "unknown", None)},
+                        "end_time": some(t(), t(300), None),
+                        "hangup_source": some("caller", "callee", "unknown", None)},
         "call.recording.saved": {"format": some("mp3", "wav", None), "recording_started_at": t(5000),
                                  "recording_ended_at": some(t(700), t(7000), None),
                                  "recording_urls": some({"mp3": "https://r.example.net/1.mp3"}, None,
@@ -65,9 +67,10 @@ def fields(rng, kind, at):
         "call.recording.error": {"reason": some("Internal server error", None)},
         "streaming.failed": {"failure_reason": some("connection_failed", ""), "stream_type": "websocket"},
         "call.transcription": {"transcription_data": some(None, {
-            "confidence": some(0.5, 0.93, "0.75", None), "is_final": some(True, True, False), "transcript": some("Hello.", "Bye.", ""),
-            "transcription_track": some("inbound", "outbound", None)})},
-        "call.cost": {"status": some("success", "success", "error"), "total_cost": some("0.0105", "0.1234567", None, "x", 0.5),
+            "confidence": some(0.5, 0.93, "0.75", None), "is_final": some(True, True, False),
+            "transcript": some("Hello.", "Bye.", ""), "transcription_track": some("inbound", "outbound", None)})},
+        "call.cost": {"status": some("success", "success", "error"),
+                      "total_cost": some("0.0105", "0.1234567", None, "x", 0.5),
                       "billed_duration_secs": some(90, "60", 61, None)},
         "call.payment.progress": {"card": "4111"},
         "call.speak.started": {"a.b": {"$set": 1, ".": [None, {"$": 2}]}},
@@ -75,15 +78,17 @@ def fields(rng, kind, at):
     return {k: v for k, v in made.items() if rng.random() < 0.9}
 
 
-KINDS = ("call.answered", "call.bridged", "call.hold", "call.unhold", "call.dtmf.received", "call.machine.detection.ended",
-         "call.machine.premium.detection.ended", "call.recording.saved", "call.recording.error", "streaming.failed",
-         "call.transcription", "call.cost", "call.payment.progress", "call.speak.started", "call.refer.started", "call.news")
+KINDS = ("call.answered", "call.bridged", "call.hold", "call.unhold", "call.dtmf.received",
+         "call.machine.detection.ended", "call.machine.premium.detection.ended", "call.recording.saved",
+         "call.recording.error", "streaming.failed", "call.transcription", "call.cost", "call.payment.progress",
+         "call.speak.started", "call.refer.started", "call.news")
 
 
 def body(rng, leg, number, kind, at):
     payload = {"call_control_id": leg, "client_state": state(rng, number), "connection_id": some_id(rng, 1),
                "call_leg_id": some_id(rng, 2), "call_session_id": some_id(rng, 3),
-               "from": rng.choice(("+15550100101", "+15550100101", "sip:a@example.net", None)), "to": rng.choice(("+15550100002", ""))}
+               "from": rng.choice(("+15550100101", "+15550100101", "sip:a@example.net", None)),
+               "to": rng.choice(("+15550100002", ""))}
     payload = {k: v for k, v in payload.items() if k == "call_control_id" or rng.random() < 0.9}
     return {"data": {"event_type": kind, "id": f"{rng.getrandbits(64):016x}", "occurred_at": moment(rng, at),
                      "record_type": "event", "payload": {**payload, **fields(rng, kind, at)}},
@@ -121,14 +126,16 @@ def socket(rng, leg, number, name, at):
              "from": rng.choice(("+15550100101", None)), "to": "+15550100002",
              "media_format": {"encoding": "PCMU", "sample_rate": 8000, "channels": 1}}
     frames = [{"event": "start", "sequence_number": "1", "stream_id": name, "start": start}]
+    sound = base64.b64encode(b"\xff" * 160).decode()
     for i in range(rng.choice((0, 0, 1, 30))):
         frames.append({"event": "media", "stream_id": name, "sequence_number": str(i + 2), "media": {
-            "track": "inbound", "chunk": str(i + 1), "timestamp": str(20 * i), "payload": base64.b64encode(b"\xff" * 160).decode()}})
+            "track": "inbound", "chunk": str(i + 1), "timestamp": str(20 * i), "payload": sound}})
     for _ in range(rng.choice((0, 0, 2))):
         frames.append({"event": "dtmf", "stream_id": name, "dtmf": {"digit": rng.choice("123#")},
                        "occurred_at": moment(rng, START_MS + at + rng.randrange(4) * 250)})
     if rng.random() < 0.2:
-        frames.append({"event": "error", "stream_id": name, "payload": {"code": 100002, "title": "unknown_error", "detail": "x"}})
+        frames.append({"event": "error", "stream_id": name,
+                       "payload": {"code": 100002, "title": "unknown_error", "detail": "x"}})
     yield at, {"ws": name, "open": {"path": "/telnyx/media", "headers": {}}}
     for i, frame in enumerate(frames):
         yield at + 50 + 20 * i, {"ws": name, "text": json.dumps(frame)}
@@ -147,7 +154,8 @@ def write_fixture(rng, folder, legs):
             lines += socket(rng, leg, number, f"{number}-{k}", 1000 + 4000 * k + rng.randrange(1000))
     lines.sort(key=lambda line: line[0])
     epoch = (EPOCH + timedelta(milliseconds=START_MS)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    head = {"sidetone_fixture": 1, "about": "random legs", "source": "random_legs.py", "licence": "CC0-1.0", "epoch": epoch}
+    head = {"sidetone_fixture": 1, "about": "random legs", "source": "random_legs.py", "licence": "CC0-1.0",
+            "epoch": epoch}
     folder.mkdir(parents=True, exist_ok=True)
     text = [json.dumps(head)] + [json.dumps({"t": at / 1000, **line}) for at, line in lines]
     (folder / "events.jsonl").write_text("\n".join(text) + "\n")

@@ -8,7 +8,9 @@ Quality, speech and what people write are not its business.
     events   webhook bodies as sent, of one leg, in any order, repeated or not
     parts    objects of metadata.sidetone.media (a list, or the object that holds them)
     options  see OPTIONS
+  options_of(document, inbound_is_agent=…) -> options: what the agents made themselves, read from the document
   compare(document, expected) -> ["path: expected …, got …"]"""
+import json
 import math
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -22,6 +24,8 @@ OPTIONS = {
     "lost": (),  # elements of sidetone.leg_lost, {_id, timestamp ms}: ours, so no body was sent
     "lead_lookup": None,  # metadata.sidetone.leadLookup {leadId, contactId}
     "conflict": None,  # metadata.sidetone.callLogIdConflict: the wanted id is another document's
+    "joined": None,  # the callLogId of an application's document that became the leg's
+    "lookup_counts": False,  # whether leadLookup is one of the facts that revision counts
 }
 # Every path that the fold decides: absent in what it returns means absent in the document.
 PATHS = tuple("""callLogId leadId contactId campaignId conversationId assignedAgent callId callType direction from to
@@ -29,10 +33,12 @@ PATHS = tuple("""callLogId leadId contactId campaignId conversationId assignedAg
  dtmfInputs holds recording transcription billing errors outcome.result tags telnyx.callControlId
  telnyx.callSessionId telnyx.callLegId telnyx.connectionId telnyx.clientState telnyx.webhookEvents
  metadata.sidetone.complete metadata.sidetone.partial metadata.sidetone.hangupCause metadata.sidetone.revision
- metadata.sidetone.clientState""".split())
+ metadata.sidetone.clientState metadata.sidetone.callLogIdConflict""".split())
 SETS = ("tags",)
 EMPTY_ARRAYS = ("events", "dtmfInputs", "holds", "errors", "tags", "telnyx.webhookEvents", "transcription.turns",
                 "transcription.keywords", "transcription.entities")  # stored empty, not left out (1.1)
+
+PAYLOAD_MAX_BYTES = 32 * 1024  # of one webhook as text, more or less a blank
 
 CAUSES = {  # hangup_cause: hangupCause, status of a call that was never answered
     "normal_clearing": ("normal-clearing", "failed"), "user_busy": ("user-busy", "busy"),
@@ -50,12 +56,13 @@ OUTCOMES = {"busy": "busy", "no-answer": "no-answer", "rejected": "disconnected"
             "failed": "failed"}
 # What Telnyx may send long after a leg has ended: no sign that it is still up.
 AFTER_THE_END = (LEG_LOST, "call.cost", "call.recording.saved", "call.recording.error",
-                 "call.recording.transcription.saved", "call.conversation.ended", "call.conversation_insights.generated",
-                 "call.fork.stopped", "siprec.stopped", "streaming.stopped", "streaming.failed",
-                 "conference.participant.left", "conference.ended", "conference.recording.saved")
+                 "call.recording.transcription.saved", "call.conversation.ended",
+                 "call.conversation_insights.generated", "call.fork.stopped", "siprec.stopped", "streaming.stopped",
+                 "streaming.failed", "conference.participant.left", "conference.ended", "conference.recording.saved")
 # An event that only an answered leg can have: a higher state implies the lower ones.
 ANSWERED = ("call.answered", "call.bridged", "call.hold", "call.unhold", "call.machine.detection.ended",
-            "call.machine.greeting.ended", "call.machine.premium.detection.ended", "call.machine.premium.greeting.ended")
+            "call.machine.greeting.ended", "call.machine.premium.detection.ended",
+            "call.machine.premium.greeting.ended")
 WAYS = {"incoming": "inbound", "outgoing": "outbound"}
 PARTIES = ("lead", "agent")
 
@@ -122,7 +129,10 @@ def _unusable(key, value):
 
 def _identity(leg, paths):
     wanted = leg.said("callLogId", CALL_LOG_ID.fullmatch)
-    paths["callLogId"] = wanted if wanted and not leg.options["conflict"] else derived_id(leg.name)
+    joined, conflict = leg.options["joined"], leg.options["conflict"]
+    paths["callLogId"] = joined or (wanted if wanted and not conflict else derived_id(leg.name))
+    if wanted and (wanted != joined if joined else conflict):
+        paths["metadata.sidetone.callLogIdConflict"] = wanted
     found = leg.options["lead_lookup"] or {}
     for key in REFERENCES:
         value = leg.said(key, OBJECT_ID.fullmatch) or (found.get(key) if key in ("leadId", "contactId") else None)
@@ -343,7 +353,8 @@ def reference_fold(events, parts=(), options=None):
     states = [p.get("state") for p in leg.parts]
     paths["metadata.sidetone.complete"] = end is not None and "open" not in states
     paths["metadata.sidetone.partial"] = lost or "open" in states or "cut" in states
-    paths["metadata.sidetone.revision"] = len(leg.stored) + sum(p.get("n", 0) for p in leg.parts)
+    looked = leg.options["lookup_counts"] and leg.options["lead_lookup"] is not None
+    paths["metadata.sidetone.revision"] = len(leg.stored) + sum(p.get("n", 0) for p in leg.parts) + looked
     paths["telnyx.webhookEvents"] = [_stored(e) for e in leg.stored]
     return paths
 
@@ -368,6 +379,15 @@ def plain(value):
     return str(value) if type(value).__name__ == "ObjectId" else value
 
 
+def options_of(document, **more):
+    """What only the document can tell: the facts that the agents made themselves, and whose the id is."""
+    found = plain(document)
+    side = found.get("metadata", {}).get("sidetone", {})
+    lost = [{**e, "timestamp": round(e["timestamp"].timestamp() * 1000)}
+            for e in found.get("telnyx", {}).get("webhookEvents", []) if e["eventType"] == LEG_LOST]
+    return {"lost": lost, "lead_lookup": side.get("leadLookup"), "conflict": side.get("callLogIdConflict"), **more}
+
+
 def _leaves(value, path=""):
     """Dotted paths of what is no object; a list is one leaf."""
     if isinstance(value, dict) and value:
@@ -375,6 +395,16 @@ def _leaves(value, path=""):
             yield from _leaves(inner, f"{path}.{key}" if path else key)
     else:
         yield path, value
+
+
+def _as_cut(elements, stored):
+    """Payloads above 32 KiB as the document keeps them: some of the fields, and `truncated`. Which fields is
+    not judged here, only that each has its value and that the payload was too large."""
+    for one, got in zip(elements, stored):
+        payload, kept = one.get("payload", {}), got.get("payload", {})
+        if kept.get("truncated") is True and len(json.dumps(payload, ensure_ascii=False)) > PAYLOAD_MAX_BYTES:
+            one = {**one, "payload": {**{k: v for k, v in payload.items() if k in kept}, "truncated": True}}
+        yield one
 
 
 def _equal(a, b):
@@ -400,6 +430,8 @@ def compare(document, expected, ignore=()):
         flat.update(_leaves(plain(value), path))
     wanted = {p: v for p, v in flat.items() if judged(p)}
     got = {p: v for p, v in _leaves(plain(document)) if judged(p)}
+    events = "telnyx.webhookEvents"
+    wanted[events] = list(_as_cut(wanted.get(events, []), got.get(events, [])))
     differences = []
     for path in sorted(wanted.keys() | got.keys()):
         a, b = wanted.get(path), got.get(path)

@@ -11,7 +11,7 @@ import argparse
 import random
 import sys
 
-from settle_rules import (BREAKS, CONFLICT, DERIVED, EVENTS, ISSUES, JOINED, KEY, LEG, LOOKUP, OURS, REFERENCES,
+from settle_rules import (BREAKS, CONFLICT, DERIVED, EVENTS, ISSUES, KEY, LEG, LOOKUP, OURS, REFERENCES,
                           RESULT, REVISION, SIDE, TAGS, Steps, facts_of, fold, fold_of, last_sign, revision_of)
 from tiny_mongo import DuplicateKey, TinyMongo, get
 
@@ -64,7 +64,7 @@ class Agent:
 
     def start(self):
         self.check_due = True  # of our field in Redis: at every connect and every 10 s
-        self.workers = [[self._mongo(), None], [self._queue(), None]]
+        self.workers = [[self._mongo(), None], [self._queue(), None]]  # steps, operation under way
 
     def crash(self, rng):
         """The memory goes; an operation under way may still reach its server, now or later."""
@@ -147,11 +147,15 @@ class World:
         self.mongo, self.redis = TinyMongo(), Redis()
         self.late, self.is_late = [], False  # operations whose agent has died
         self.crashes = self.rng.choice((0, 0, 2, 4))
+        # A wrong rule is often mended by the next settle: only a world of two or three facts shows it.
+        self.small = self.rng.random() < 0.6
+        self.pace = self.rng.choice((0.03, 0.1, 0.4))
+        self.hold_share = self.rng.choice((0, 0.05, 0.1, 0.2))
         self.crash_share = self.rng.choice((0.01, 0.05))
         self.acknowledged, self.person_result, self.person_tag, self.faults = {}, None, False, []
-        looks = self.rng.random() < 0.3
-        self.agents = [Agent(n, self, self._lookup() if looks and self.rng.random() < 0.7 else None)
-                       for n in range(self.rng.choice((1, 2, 2, 3, 3)))]
+        looks, self.has_lead = self.rng.random() < 0.6, self.rng.random() < 0.3
+        self.agents = [Agent(n, self, self._lookup() if looks and self.rng.random() < 0.6 else None)
+                       for n in range(2 if self.small else self.rng.choice((1, 2, 3, 3)))]
         self.application = self._application()
         self.script = self._script()
 
@@ -159,41 +163,50 @@ class World:
 
     def _lookup(self):
         """`leads` may change while agents ask."""
-        return lambda: self.rng.choice(("L-one", "L-one", "L-two"))
+        return lambda: self.rng.choice(("L-one", "L-two"))
 
     def _application(self):
         """A document that somebody else made: waits for this leg, or belongs to another."""
-        kind = self.rng.choice((None, None, "waits", "waits by id", "another leg's"))
+        kind = self.rng.choice((None, None, "waits", "waits by id", "has the control id", "another leg's"))
         document = {"_id": "app", "callLogId": "X", "callType": "qualification", "contactId": "C-app", TAGS: ["sales"]}
-        if kind == "waits by id":
+        if kind in ("waits by id", "has the control id"):
             document["callLogId"] = "Y"
+        if kind == "has the control id":
+            document["telnyx"] = {"callControlId": LEG}
         if kind == "another leg's":
             document["telnyx"] = {"callControlId": "v3:another"}
         if "derived_from_outside" in self.breaks:
             document.update(callLogId=DERIVED, telnyx={"callControlId": "v3:another"})
             kind = "another leg's"
-        self.named = {"waits by id": {"callId": "app"}, None: {"callLogId": "W"}}.get(kind, {"callLogId": "X"})
+        self.named = {"waits by id": {"callId": "app"}, "has the control id": {"callId": "app"},
+                      None: {"callLogId": "W"}}.get(kind, {"callLogId": "X"})
         return document if kind else None
 
     def _events(self):
         rng = self.rng
         types = ["call.initiated", "call.answered", "call.hangup", "call.cost", "call.hold"]
         chosen = [kind for kind in types if rng.random() < 0.7] or ["call.initiated"]
+        if self.small:
+            chosen = ["call.hangup", rng.choice(types[:2])]
         for number, kind in enumerate(chosen):
             payload = dict(self.named) if rng.random() < 0.6 else {}
             if rng.random() < 0.05:
                 payload = {"callLogId": "V"}  # an earlier or later state with another id
-            if rng.random() < 0.3:
+            if self.has_lead and rng.random() < 0.5:
                 payload["leadId"] = "L-state"
             yield {"_id": f"e{number}", "eventType": kind, "timestamp": rng.randrange(10), "payload": payload}
 
     def _script(self):
         rng, script = self.rng, []
-        for element in self._events():
-            for _ in range(rng.choice((1, 1, 2, 3))):  # at two agents, or once more at the same
-                script.append(lambda e=element: self._deliver(rng.choice(self.agents), e))
-        for _ in range(rng.choice((0, 1, 3, 6))):
+        for number, element in enumerate(self._events()):
+            # At two agents, or once more at the same.
+            for _ in range(1 if self.small else rng.choice((1, 1, 2, 3))):
+                turn = number if self.small else rng.randrange(3)
+                script.append(lambda e=element, n=turn: self._deliver(self.agents[n % len(self.agents)], e))
+        for _ in range(rng.choice((0, 3)) if self.small else rng.choice((0, 1, 3, 6))):
             script.append(lambda: self._media(rng.choice(self.agents)))
+        for _ in range(rng.choice((0, 0, 0, 1))):
+            script.append(self._give_up)
         for _ in range(rng.choice((0, 0, 1, 2))):
             script.append(self._person)
         for _ in range(rng.choice((0, 0, 1, 2))):
@@ -232,10 +245,12 @@ class World:
             return
         part = agent.parts[live[0]]
         findings = [f"{live[0]}:{k}" for k in range(3) if rng.random() < 0.4]
-        grown = {"n": part["n"] + rng.randint(1, 2), "state": rng.choice(("open", "open", "closed")), "findings": findings,
-                 "frames": part["frames"] + 50, "last_frame": max(part["last_frame"], rng.randrange(10))}
+        grown = {"n": part["n"] + rng.randint(1, 2), "state": rng.choice(("open", "open", "closed")),
+                 "findings": findings, "frames": part["frames"] + 50,
+                 "last_frame": max(part["last_frame"], rng.randrange(10))}
         if "part_n_from_memory" in self.breaks and grown["state"] == "open":
-            agent.unstored.append({"kind": "part", "id": live[0], "part": {**grown, "n": grown["n"] + 1}, "payload": {}})
+            grown["n"] += 1
+            agent.unstored.append({"kind": "part", "id": live[0], "part": grown, "payload": {}})
             return
         agent.put_part(live[0], grown)
 
@@ -247,7 +262,8 @@ class World:
             self.mongo.update({KEY: LEG}, {"$set": {RESULT: self.person_result}})
         else:
             self.person_tag = True
-            self.mongo.update({KEY: LEG}, {"$addToSet": {TAGS: "vip"}, "$push": {ISSUES: {"$each": [{"_id": "human"}]}}})
+            self.mongo.update({KEY: LEG}, {"$addToSet": {TAGS: "vip"},
+                                           "$push": {ISSUES: {"$each": [{"_id": "human"}]}}})
 
     def may_crash(self):
         if self.crashes and self.rng.random() < self.crash_share:
@@ -264,6 +280,7 @@ class World:
     def run(self):
         if not self._until_quiet():
             return ["it never comes to rest"]
+        self._judge_queue(self.mongo.find({KEY: LEG}) or {}, must=False)
         for agent in self.agents:  # every socket ends some day
             for name, part in agent.parts.items():
                 if part["state"] == "open" and "open_parts_stay" not in self.breaks:
@@ -271,24 +288,36 @@ class World:
         self._until_quiet()
         document = self.mongo.find({KEY: LEG}) or {}
         if not fold_of(document)["ended"]:
-            self._give_up(document)
+            self._give_up()
             self._until_quiet()
-        return self.faults + self._judge()
+        if self.rng.random() < 0.3:
+            self._lose_tail()
+            self._until_quiet()
+        return self._judge() + self.faults
 
-    def _give_up(self, document):
+    def _give_up(self):
+        """An agent that sees no hang-up takes the leg for lost at the last sign that the document has."""
+        document = self.mongo.find({KEY: LEG})
+        if not document:
+            return
         at = last_sign(*facts_of(document))
         lost = {"_id": f"lost{at}", "eventType": "sidetone.leg_lost", "timestamp": at, "payload": {}}
         self._deliver(self.rng.choice(self.agents), lost)
 
     def _until_quiet(self):
-        rng, quiet = self.rng, 0
-        for _ in range(STEPS_MAX):
-            if self.script and rng.random() < 0.15:
+        rng, quiet, held, until = self.rng, 0, None, 0
+        for step in range(STEPS_MAX):
+            if self.script and rng.random() < self.pace:
                 self.script.pop()()
-            if self.late and rng.random() < 0.1:
+            if self.late and rng.random() < 0.02:
                 self._late()
-            agent = rng.choice(self.agents)
-            quiet = 0 if agent.step(rng.choice(agent.workers)) else quiet + 1
+            agent, worker = rng.choice(self.workers())
+            if held is None and worker[1] not in (None, IDLE) and rng.random() < self.hold_share:
+                held, until = worker, step + rng.choice((10, 20, 40, STEPS_MAX))
+            if held is worker and quiet < 12 and step < until:
+                continue  # a slow network: others do much, or all they can, between two of its steps
+            held = None if held is worker else held
+            quiet = 0 if agent.step(worker) else quiet + 1
             for one in self.agents:
                 if one.queue_cursor > one.mongo_cursor and "passed" not in self.faults:
                     self.faults.append("passed")
@@ -297,6 +326,9 @@ class World:
                     return True
                 self._late()
         return False
+
+    def workers(self):
+        return [(agent, worker) for agent in self.agents for worker in agent.workers]
 
     def _late(self):
         self.is_late = True
@@ -307,7 +339,7 @@ class World:
         self.is_late = False
 
     def _all_idle(self):
-        return not any(agent.step(worker) for agent in self.agents for worker in agent.workers)
+        return not any(agent.step(worker) for agent, worker in self.workers())
 
     # ---- judging ----
 
@@ -333,7 +365,7 @@ class World:
             wrong("revision", revision_of(document, self.breaks), get(document, REVISION))
         self._judge_names(document, result, wrong)
         self._judge_people(document, result, wrong)
-        self._judge_queue(document, faults, wrong)
+        self._judge_queue(document)
         return faults
 
     def _judge_names(self, document, result, wrong):
@@ -347,7 +379,7 @@ class World:
             name, conflict = (DERIVED if wanted is None or taken else wanted), (wanted if taken else None)
         if (document["callLogId"], get(document, CONFLICT)) != (name, conflict):
             wrong("callLogId and conflict", (name, conflict), (document["callLogId"], get(document, CONFLICT)))
-        own = self.application if get(document, JOINED) else {}
+        own = self.application if document.get("_id") == "app" else {}
         for path in REFERENCES + ("callType",):
             value = result["paths"].get(path, own.get(path))
             if document.get(path) != value:
@@ -358,15 +390,15 @@ class World:
         if get(document, RESULT) != value:
             wrong("outcome.result", value, get(document, RESULT))
         tags = set(result["tags"]) | ({"vip"} if self.person_tag else set())
-        tags |= set(self.application[TAGS]) if get(document, JOINED) else set()
+        tags |= set(self.application[TAGS]) if document.get("_id") == "app" else set()
         if sorted(get(document, TAGS, [])) != sorted(tags):
             wrong("tags", sorted(tags), sorted(get(document, TAGS, [])))
         rows = [row["_id"] for row in get(document, ISSUES, []) if row["_id"] != "human"]
         if sorted(rows) != result["issues"]:
             wrong("issues", result["issues"], sorted(rows))
 
-    def _judge_queue(self, document, faults, wrong):
-        own, held, last = view(document), None, {}
+    def _judge_queue(self, document, must=True):
+        own, held, last, faults = view(document), None, {}, self.faults
         for agent, entry in self.redis.entries:
             held = newer(held, entry)
             if agent and entry[REVISION_KEY] < last.get(agent, 0):
@@ -374,12 +406,13 @@ class World:
             last[agent] = entry[REVISION_KEY]
         for what, entry in (("queue", held), ("loader", self.redis.loader)):
             if entry is None:
-                faults.append(f"{what}: no entry of an ended leg")
+                if must:
+                    faults.append(f"{what}: no entry of an ended leg")
                 continue
             for path, value in own.items():
                 people = path == RESULT and self.person_result is not None
                 if entry[path] != value and not people:
-                    wrong(f"{what}: {path}", value, entry[path])
+                    faults.append(f"{what}: {path}: expected {value!r}, got {entry[path]!r}")
 
 
 def view(document):

@@ -11,7 +11,7 @@ KEY = "telnyx.callControlId"
 EVENTS = "telnyx.webhookEvents"
 SIDE = "metadata.sidetone."
 REVISION, SETTLED, LOOKUP = SIDE + "revision", SIDE + "settled", SIDE + "leadLookup"
-JOINED, CONFLICT = SIDE + "joined", SIDE + "callLogIdConflict"
+CONFLICT, WROTE_ID = SIDE + "callLogIdConflict", SIDE + "wrote.callLogId"
 RESULT, WROTE_RESULT = "outcome.result", SIDE + "wrote.result"
 TAGS, WROTE_TAGS = "tags", SIDE + "wrote.tags"
 ISSUES, WROTE_ISSUES = "quality.issues", SIDE + "wrote.issues"
@@ -19,6 +19,7 @@ REFERENCES = ("leadId", "contactId")
 # Every folded path that one more fact may take away. References are not among them: they only ever come.
 OURS = ("status", "initiatedAt", "answeredAt", "endedAt", "hangupCause", "answerState", "duration.total", "events",
         "quality.frames", SIDE + "complete", SIDE + "partial")
+ENDS = ("call.hangup", "sidetone.leg_lost")
 TRAILING = ("call.cost", "sidetone.leg_lost")
 
 BREAKS = {
@@ -41,10 +42,11 @@ BREAKS = {
     "unset_only_seen": "L: only those paths are unset that the document had when it was read",
     "second_from_first_read": "L: the second updates use the values read before the first, and are tried once",
     "issues_without_r": "L: issues rows are pushed and pulled without the filter on R",
+    "queue_ended_only": "L: no entry tells that a leg given up is up after all",
     "queue_unsettled": "L: an entry is added while the second updates of its revision are under way",
     "lookup_not_in_r": "L: leadLookup does not count in R",
     "unset_references": "L: references of an application's document are unset when no client_state has them",
-    "joined_id_replaced": "L: a document joined by its _id gets the derived callLogId",
+    "foreign_id_replaced": "L: a document that the application made loses its callLogId to the derived one",
     "derived_from_outside": "L: another leg may take this leg's derived id from its client_state",
 }
 
@@ -56,11 +58,8 @@ def facts_of(document):
 def revision_of(document, breaks=()):
     """R: names the state of the facts."""
     events, parts = facts_of(document)
-    looked = LOOKUP_COUNTS if get(document, LOOKUP) is not None and "lookup_not_in_r" not in breaks else 0
+    looked = get(document, LOOKUP) is not None and "lookup_not_in_r" not in breaks
     return len(events) + sum(part["n"] for part in parts.values()) + looked
-
-
-LOOKUP_COUNTS = 1
 
 
 def _end(events, parts):
@@ -85,8 +84,9 @@ def fold(events, parts, lookup):
     said = lambda key: next((e["payload"][key] for e in events if key in e["payload"]), None)
     states = [part["state"] for part in parts.values()]
     hung_up = "call.hangup" in types
+    status = ("initiated", "answered", "failed", "completed")[2 * (end is not None) + answered]
     paths = {
-        "status": ("completed" if answered else "failed") if end is not None else "answered" if answered else "initiated",
+        "status": status,
         "initiatedAt": events[0]["timestamp"] if events else None,
         "answeredAt": next((e["timestamp"] for e in events if e["eventType"] == "call.answered"), None),
         "endedAt": end, "hangupCause": "normal-clearing" if hung_up else None,
@@ -101,8 +101,9 @@ def fold(events, parts, lookup):
         "ended": end is not None, "wanted": said("callLogId"),
         "result": ("connected" if answered else "failed") if end is not None else None,
         "tags": ([] if paths["leadId"] else ["no-lead"]) + ([] if "call.initiated" in types else ["no-direction"]),
-        # A finding of a running part may be taken back by a later count of it; an ended part's stays.
-        "issues": sorted(row for part in parts.values() for row in part["findings"])}
+        # Findings that a further fact takes back: of a running part by a later count of it.
+        "issues": sorted([row for part in parts.values() for row in part["findings"]]
+                         + (["silent"] if hung_up and not answered else []))}
 
 
 def fold_of(document):
@@ -142,7 +143,7 @@ class Steps:
         yield from self._upsert(query, update, there)
 
     def _upsert(self, query, update, there):
-        update = {**update, "$setOnInsert": {"callLogId": DERIVED, "isActive": True}}
+        update = {**update, "$setOnInsert": {"callLogId": DERIVED, WROTE_ID: DERIVED, "isActive": True}}
         while True:
             if (yield self._update(query, update)):
                 return
@@ -155,7 +156,7 @@ class Steps:
 
     def _join(self, payload):
         """An application's document that waits for this leg is taken before a new one is made."""
-        joined = {"$set": {KEY: LEG, JOINED: True}}
+        joined = {"$set": {KEY: LEG}}
         for key, path in (("callLogId", "callLogId"), ("callId", "_id")):
             if key in payload:
                 try:
@@ -196,18 +197,19 @@ class Steps:
             gone = [path for path in gone if get(document, path) is not None]
         paths = {**result["paths"], REVISION: revision}
         unset = {} if "no_unset" in self.breaks else dict.fromkeys(gone, "")
-        wanted = result["wanted"]
-        if get(document, JOINED):
-            other = wanted is not None and wanted != document["callLogId"]
-            change = {CONFLICT: wanted} if other else {}
-            if "joined_id_replaced" in self.breaks:
-                change = {"callLogId": wanted or DERIVED}
-            return (yield self._update(query, {"$set": {**paths, **change}, "$unset": unset}))
+        wanted, name = result["wanted"], document["callLogId"]
+        if name != get(document, WROTE_ID) and "foreign_id_replaced" not in self.breaks:
+            # Somebody else named this document: it keeps the name.
+            other = wanted not in (None, name)
+            change = {"$set": {**paths, CONFLICT: wanted}, "$unset": unset} if other else {
+                "$set": paths, "$unset": {**unset, CONFLICT: ""}}
+            return (yield self._update(query, change))
+        called = lambda new: {"callLogId": new, WROTE_ID: new}
         try:
-            return (yield self._update(query, {"$set": {**paths, "callLogId": wanted or DERIVED},
+            return (yield self._update(query, {"$set": {**paths, **called(wanted or DERIVED)},
                                                "$unset": {**unset, CONFLICT: ""}}))
         except DuplicateKey:
-            return (yield self._update(query, {"$set": {**paths, "callLogId": DERIVED, CONFLICT: wanted},
+            return (yield self._update(query, {"$set": {**paths, **called(DERIVED), CONFLICT: wanted},
                                                "$unset": unset}))
 
     def _second(self, document, result, revision):
@@ -215,8 +217,7 @@ class Steps:
         if "second_from_first_read" in self.breaks:
             for change in list(self._changes(document, result, revision)):
                 yield self._update(*change)
-            return
-        while True:
+        while "second_from_first_read" not in self.breaks:
             document = yield self._read()
             if get(document, REVISION) != revision and "second_without_r" not in self.breaks:
                 return
@@ -256,9 +257,13 @@ class Steps:
     # ---- queue ----
 
     def queue_row(self, row_number):
-        """One row of the outbox for the loader: the document as it is now, if its leg has ended."""
+        """One row of the outbox for the loader: the document as it is now, if its leg has ended once. A later
+        fact may show that a leg given up is up after all: the loader must hear of it."""
         document = yield self._read()
-        if get(document, "endedAt") is None:
+        if "queue_ended_only" in self.breaks:
+            if get(document, "endedAt") is None:
+                return
+        elif not any(e["eventType"] in ENDS for e in get(document, EVENTS, [])):
             return
         if get(document, SETTLED) != get(document, REVISION) and "queue_unsettled" not in self.breaks:
             return  # whoever raised the revision has an unfinished row, and adds the entry

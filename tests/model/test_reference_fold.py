@@ -10,19 +10,13 @@ import pytest
 
 from fixture_facts import by_leg
 from random_legs import write_fixture
-from reference_fold import compare, plain, reference_fold
+from reference_facts import derived_id
+from reference_fold import compare, options_of, plain, reference_fold
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("SIDETONE", ROOT / "build" / "sidetone")
 FIXTURES = sorted(p.parent for p in (ROOT / "fixtures").glob("*/events.jsonl"))
 COUNTED_BY_PARTS = ("metadata.sidetone.revision",)  # n of a part is not in a fixture
-
-
-def lost_elements(document):
-    """The leg_lost facts of a document: the agent's own, so they are nowhere in what was sent."""
-    return [{"_id": e["_id"], "eventType": e["eventType"], "payload": e["payload"],
-             "timestamp": round(e["timestamp"].timestamp() * 1000)}
-            for e in plain(document)["telnyx"]["webhookEvents"] if e["eventType"] == "sidetone.leg_lost"]
 
 
 @pytest.mark.parametrize("folder", FIXTURES, ids=lambda f: f.name)
@@ -33,8 +27,8 @@ def test_golden(folder):
     options = (folder / "options").read_text() if (folder / "options").exists() else ""
     for document in documents:
         events, parts = legs[document["telnyx"]["callControlId"]]
-        expected = reference_fold(events, parts, {"inbound_is_agent": "calls.party=inbound=agent" in options,
-                                                  "lost": lost_elements(document)})
+        expected = reference_fold(events, parts, options_of(
+            document, inbound_is_agent="calls.party=inbound=agent" in options))
         assert compare(document, expected, ignore=COUNTED_BY_PARTS if parts else ()) == []
 
 
@@ -49,7 +43,7 @@ def differences(folder):
     assert sorted(documents) == sorted(legs)
     found = {}
     for leg, (events, parts) in legs.items():
-        expected = reference_fold(events, parts, {"lost": lost_elements(documents[leg])})
+        expected = reference_fold(events, parts, options_of(documents[leg]))
         wrong = compare(documents[leg], expected, ignore=COUNTED_BY_PARTS if parts else ())
         if wrong:
             found[leg] = wrong
@@ -62,6 +56,35 @@ def test_random_legs(seed, tmp_path):
     assert differences(tmp_path) == {}
 
 
+def test_a_large_payload_is_cut(tmp_path):
+    lines = (ROOT / "fixtures" / "busy" / "events.jsonl").read_text().splitlines()
+    large = json.loads(lines[1])
+    large["http"]["body"]["data"]["payload"]["sip_headers"] = [{"name": "User-to-User", "value": "x" * 20000}] * 2
+    large["http"]["body"]["data"]["payload"]["nobody_knows"] = "y" * 20000
+    (tmp_path / "events.jsonl").write_text("\n".join([lines[0], json.dumps(large), *lines[2:]]))
+    (document,), ((events, parts),) = replayed(tmp_path).values(), by_leg(tmp_path).values()
+    assert document["telnyx"]["webhookEvents"][0]["payload"]["truncated"] is True
+    assert compare(document, reference_fold(events, parts)) == []
+    document["telnyx"]["webhookEvents"][0]["payload"]["from"] = "+15550100009"
+    assert len(compare(document, reference_fold(events, parts))) == 1
+
+
+def test_an_id_that_is_taken_and_a_lead_that_was_looked_up():
+    (events, parts), = by_leg(ROOT / "fixtures" / "busy").values()
+    wanted, found = reference_fold(events, parts)["callLogId"], {"leadId": "66f0a1b2c3d4e5f6aaaaaaaa"}
+    taken = reference_fold(events, parts, {"conflict": wanted, "lead_lookup": found, "lookup_counts": True})
+    assert taken["callLogId"] == derived_id(taken["telnyx.callControlId"])
+    assert taken["metadata.sidetone.callLogIdConflict"] == wanted
+    assert taken["metadata.sidetone.revision"] == len(events) + 1
+    assert taken["leadId"] != found["leadId"]  # client_state has one: it goes before the look-up
+    joined = reference_fold(events, parts, {"joined": "Y"})
+    assert (joined["callLogId"], joined["metadata.sidetone.callLogIdConflict"]) == ("Y", wanted)
+    for event in events:
+        event["data"]["payload"].pop("client_state")
+    assert reference_fold(events, parts, {"lead_lookup": found})["leadId"] == found["leadId"]
+    assert reference_fold(events, parts, {"lead_lookup": found})["tags"] == []
+
+
 def set_path(document, path, value):
     *above, last = path.split(".")
     for key in above:
@@ -70,8 +93,9 @@ def set_path(document, path, value):
 
 
 @pytest.mark.parametrize("path, value", [
-    ("status", "failed"), ("duration.talking", 22), ("answerState", "human"), ("ringingAt", {"$date": "2026-09-15T09:30:00Z"}),
-    ("endedAt", {"$date": "2026-09-15T09:30:30.251Z"}), ("billing.cost", 12.3), ("tags", ["no-lead"]), ("holds", []),
+    ("status", "failed"), ("duration.talking", 22), ("answerState", "human"),
+    ("ringingAt", {"$date": "2026-09-15T09:30:00Z"}), ("billing.cost", 12.3),
+    ("endedAt", {"$date": "2026-09-15T09:30:30.251Z"}), ("tags", ["no-lead"]), ("holds", []),
     ("metadata.sidetone.complete", 1), ("leadId", {"$oid": "66f0a1b2c3d4e5f601234568"}), ("from.country", "DE")])
 def test_a_wrong_document_is_seen(path, value):
     folder = ROOT / "fixtures" / "after-call"

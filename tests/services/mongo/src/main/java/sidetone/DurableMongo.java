@@ -2,16 +2,13 @@ package sidetone;
 
 import java.net.InetSocketAddress;
 
-import org.h2.mvstore.MVMap;
 import org.h2.mvstore.MVStore;
 
-import de.bwaldvogel.mongo.MongoCollection;
 import de.bwaldvogel.mongo.MongoDatabase;
 import de.bwaldvogel.mongo.MongoServer;
-import de.bwaldvogel.mongo.backend.CollectionOptions;
 import de.bwaldvogel.mongo.backend.QueryResult;
 import de.bwaldvogel.mongo.backend.h2.H2Backend;
-import de.bwaldvogel.mongo.backend.h2.H2Database;
+import de.bwaldvogel.mongo.backend.h2.KeyedDatabase;
 import de.bwaldvogel.mongo.bson.Document;
 import de.bwaldvogel.mongo.wire.message.MongoMessage;
 import de.bwaldvogel.mongo.wire.message.MongoQuery;
@@ -32,22 +29,7 @@ public final class DurableMongo extends H2Backend {
 
     @Override
     protected MongoDatabase openOrCreateDatabase(String name) {
-        return new IndexedDatabase(name);
-    }
-
-    /** H2Database whose collections are ours, under the names that it gives their maps. */
-    private final class IndexedDatabase extends H2Database {
-        IndexedDatabase(String name) {
-            super(name, getMvStore(), getCursorRegistry());
-        }
-
-        @Override
-        protected MongoCollection<Object> openOrCreateCollection(String name, CollectionOptions options) {
-            String full = getDatabaseName() + "." + name;
-            MVMap<Object, Document> data = getMvStore().openMap("databases." + full);
-            MVMap<String, Object> meta = getMvStore().openMap("meta." + full);
-            return new IndexedCollection(this, name, options, data, meta, cursorRegistry);
-        }
+        return new KeyedDatabase(name, getMvStore(), getCursorRegistry());
     }
 
     @Override
