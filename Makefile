@@ -173,7 +173,10 @@ build/bench/bench: tests/bench/bench.c $(LIBRARY)
 build/bench/load_webhooks: tests/bench/load_webhooks.c
 	@mkdir -p $(@D)
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LDFLAGS)
-bench: build/sidetone build/bench/bench build/bench/load_webhooks
+build/bench/bare_drain: tests/bench/bare_drain.c
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LDFLAGS) $(PKG_LIBS)
+bench: build/sidetone build/bench/bench build/bench/load_webhooks build/bench/bare_drain $(SERVICES)
 	@build/bench/bench build/sidetone fixtures/demo build/bench
 	@SIDETONE=build/sidetone tests/bench/sinks.py build/bench/sinks
 
