@@ -364,6 +364,31 @@ def test_an_outcome_of_a_person_stays(driver, mongo):
     assert settled(mongo, "free")["outcome"]["result"] == "connected"
 
 
+def test_a_settle_that_others_overtake_is_not_done(driver, mongo):
+    """A main update names `wrote` as it was read: whoever changes it in between makes it match nothing."""
+    legs = [f"leg-{n}" for n in range(30)]
+    rows = [row for leg in legs for row in call_of(leg)]
+    stop, turns = threading.Event(), 0
+
+    def overtake():
+        nonlocal turns
+        while not stop.is_set():
+            turns += 1
+            mongo.db.calllogs.update_many({}, {"$set": {"metadata.sidetone.wrote.turn": turns}})
+    driver.ask("look_after")
+    thread = threading.Thread(target=overtake)
+    thread.start()
+    outcomes = driver.deliver(rows)
+    stop.set()
+    thread.join()
+    assert {(o["result"], o["kind"]) for o in outcomes} <= {("done", ""), ("retry", "settle")}
+    for row, o in zip(rows, outcomes):
+        if o["result"] == "done":
+            assert settled(mongo, row["leg"])["metadata"]["sidetone"]["revision"] == 3
+    driver.deliver_until_done(not_done(rows, outcomes))
+    nothing_twice(mongo.client, mongo.database, legs)
+
+
 # ---- lead look-up
 
 LEAD, SECOND_LEAD, CONTACT = (bson.ObjectId(f"66f0a1b2c3d4e5f6012345{n:02x}") for n in range(3))
