@@ -234,3 +234,17 @@ def test_a_derived_key_is_for_any_agent(agents, mongo, make_agent, signer, optio
     call.agent = one
     call.hangup()
     assert sidetone_of(settled(mongo, call.leg, 2))["quality"]["delivery"]["inbound"]["received_frames"] == 50
+
+
+def test_a_leg_has_4_mib_of_payloads(make_agent, signer, options, mongo):
+    """What comes later is stored without: the document stays far below the 16 MiB of MongoDB."""
+    agent = make_agent(*options, signer=signer)
+    call = Call(agent)
+    call.answered()
+    for _ in range(140):
+        call.tell("call.speak.started", text="x" * 31000)
+    call.hangup()
+    document = settled(mongo, call.leg, 142)
+    cut = [row for row in document["telnyx"]["webhookEvents"] if row["payload"] == {"truncated": True}]
+    full = [row for row in document["telnyx"]["webhookEvents"] if len(row["payload"].get("text", "")) == 31000]
+    assert 120 < len(full) < 136 and len(cut) >= 5 and document["status"] == "completed"
