@@ -36,6 +36,7 @@ struct sink {
   struct stuck *stuck;
   int64_t position;  /* every pending row up to it is of a stuck leg; without meaning in any order */
   size_t seen;       /* rows of the reading under way */
+  int64_t cursor;    /* as it was last read */
   int64_t rewind_to; /* that the store has refused so far; -1: none */
   int64_t looked_ms; /* monotonic: the last look_after() */
   uint64_t foreign_changes;
@@ -85,7 +86,9 @@ static void look_after(struct sink *s) {
   if (s->looked_ms != 0 && now_ms < s->looked_ms + LOOK_EVERY_MS) return;
   s->looked_ms = now_ms;
   if (s->driver.look_after != NULL) {
-    int64_t row = s->driver.look_after(s->driver.self, outbox_cursor(s->reader));
+    int64_t cursor = outbox_cursor(s->reader);
+    if (cursor >= 0) s->cursor = cursor;
+    int64_t row = s->driver.look_after(s->driver.self, s->cursor);
     if (row >= 0 && (s->rewind_to < 0 || row < s->rewind_to)) s->rewind_to = row;
   }
   go_back(s);
@@ -253,6 +256,7 @@ static void deliver(struct sink *s) {
   struct batch *b = s->batch;
   batch_begin(b);
   int64_t low_water = outbox_low_water(s->reader, b->numbers, b->count);
+  if (low_water < 0) low_water = s->cursor;
   if (stopping(s)) return;
   s->driver.deliver(s->driver.self, b->rows, b->count, low_water, b->outcomes);
   bool away = judge(s);

@@ -24,10 +24,12 @@ struct sink_row {
   int64_t row; /* grows by one a write; never used again */
   enum outbox_kind kind;
   const char *leg;
-  const char *id;   /* event: its id; part: its name; alert: its key */
-  uint64_t n;       /* part: n of the body, which may be newer than the row */
-  int64_t at_ms;    /* when it was written, epoch */
-  const char *body; /* the fact's JSON text as stored: element of telnyx.webhookEvents, part, alert */
+  const char *id; /* event: its id; part: its name; alert: its key */
+  uint64_t n;     /* part: n of the body, which may be newer than the row */
+  int64_t at_ms;  /* when it was written, epoch */
+  /* The fact's JSON text as stored: element of telnyx.webhookEvents, part, alert. Empty for the queue when the fact is
+   * in quarantine: it reads documents. */
+  const char *body;
   size_t body_bytes;
 };
 
@@ -76,7 +78,7 @@ void sink_stop(struct sink *s);
 
 struct sink_stats { /* a snapshot; safe from any thread */
   uint64_t delivered, errors;
-  bool away;             /* the newest delivery or look-after failed with SINK_AWAY */
+  bool away;             /* the newest delivery failed with SINK_AWAY */
   int64_t away_since_ms; /* epoch; 0 when it is not */
   char reason[200];      /* why */
 };
