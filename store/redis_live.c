@@ -12,6 +12,7 @@ enum {
   STALE_MIN_MS = 2000,
   AWAY_WAIT_MS = 50,
   POLICY_EVERY_MS = 10000,
+  TURN_QUIET_MS = 300000,
   REFUSED_FOR_MS = 10000
 };
 
@@ -235,7 +236,9 @@ static void *run(void *arg) {
   while (go_on(l)) {
     bool refused = l->stats.away;
     pthread_mutex_unlock(&l->lock);
+    pulse_expect(&l->options.pulse, TURN_QUIET_MS);
     bool there = turn(l);
+    pulse_expect(&l->options.pulse, 0);
     if (!there) live_away(l, NULL);
     pthread_mutex_lock(&l->lock);
     int64_t next_ms = l->sweeping ? 0 : l->swept_ms + l->options.interval_ms - live_clock_ms();

@@ -18,6 +18,7 @@ enum {
   INTERRUPT_EVERY_MS = 100, /* a blocking call may begin just after it was interrupted */
   BATCH_BYTES = 8 << 20,
   TRIES_MAX = 20,
+  TURN_QUIET_MS = 900000,
   KINDS_MAX = 32
 };
 
@@ -30,6 +31,7 @@ struct sink {
   pthread_t thread;
   struct sink_driver driver;
   struct store *store;
+  struct pulse pulse;
   bool any_order; /* rows become ready in an order that is not theirs: the queue's */
   struct outbox_reader *reader;
   struct batch *batch;
@@ -99,6 +101,7 @@ static void back_off(struct sink *s) {
   int64_t until_ms = clock_ms(CLOCK_MONOTONIC) + sink_jitter_ms(++s->failures);
   for (int64_t now_ms; (now_ms = clock_ms(CLOCK_MONOTONIC)) < until_ms && !stopping(s);) {
     int64_t look_ms = now_ms + LOOK_EVERY_MS;
+    pulse_expect(&s->pulse, TURN_QUIET_MS);
     wait_until(s, look_ms < until_ms ? look_ms : until_ms, false);
     if (!stopping(s)) look_after(s);
   }
@@ -293,11 +296,13 @@ static bool turn(struct sink *s) {
 static void *run(void *arg) {
   struct sink *s = arg;
   while (!stopping(s)) {
+    pulse_expect(&s->pulse, TURN_QUIET_MS);
     look_after(s);
     if (turn(s)) continue;
     int64_t wait_ms = stuck_count(s->stuck) > 0 ? LOOK_STUCK_MS : LOOK_EVERY_MS;
     wait_until(s, clock_ms(CLOCK_MONOTONIC) + wait_ms, true);
   }
+  pulse_expect(&s->pulse, 0);
   return NULL;
 }
 
@@ -335,6 +340,7 @@ int sink_start(struct sink **out, const struct sink_options *options, char *why,
   }
   *s = (struct sink){.driver = *driver,
                      .store = options->store,
+                     .pulse = options->pulse,
                      .any_order = driver->id == SINK_REDIS_QUEUE,
                      .reader = reader,
                      .batch = batch_new(driver->batch_max),

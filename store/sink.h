@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/pulse.h"
+
 struct store;
 
 enum sink_id { SINK_MONGO, SINK_REDIS_QUEUE, SINK_REDIS_ALERTS, SINK_COUNT };
@@ -67,6 +69,8 @@ struct sink; /* a runner */
 struct sink_options {
   struct store *store;
   struct sink_driver driver;
+  struct pulse
+      pulse; /* of the runner's thread: it promises 15 min for a turn, more than a driver's time limits add up to */
   bool after_mongo; /* takes only rows that MongoDB has (or has refused for good) */
 };
 /* Starts the thread. 0, or -1 with `why`. */
