@@ -182,6 +182,8 @@ static void add_queue(struct serve_sinks *k, json_t *reasons) {
   struct redis_queue_stats stats;
   char text[512];
   redis_queue_stats(k->queue, &stats);
+  if (stats.trouble[0] != '\0')
+    serve_add_reason(reasons, sink_names[SINK_REDIS_QUEUE], stats.trouble_since_ms, stats.trouble);
   if (stats.idle_groups[0] == '\0') return;
   snprintf(text, sizeof text,
            "groups that read nothing for redis.group_timeout_h no longer hold the trimming: %s",

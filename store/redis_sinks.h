@@ -93,11 +93,12 @@ void redis_queue_free(struct redis_queue *q);
 struct sink_driver redis_queue_driver(struct redis_queue *q);
 struct redis_queue_stats {
   uint64_t added, trimmed;
-  int64_t length;        /* of the stream, at the newest look */
-  bool full;             /* above queue_max: rows wait on disk */
-  uint64_t tails_lost;   /* times the cursor went back */
-  char trouble[200];     /* the newest refusal of the group or the trimming; "" when none */
-  char idle_groups[256]; /* that no longer hold the trimming, for /readyz; "" when none */
+  int64_t length;           /* of the stream, at the newest look */
+  bool full;                /* above queue_max: rows wait on disk */
+  uint64_t tails_lost;      /* times the cursor went back */
+  char trouble[200];        /* the newest refusal of the group or the trimming; "" when none */
+  int64_t trouble_since_ms; /* epoch */
+  char idle_groups[256];    /* that no longer hold the trimming, for /readyz; "" when none */
   int64_t idle_since_ms;
 };
 void redis_queue_stats(struct redis_queue *q, struct redis_queue_stats *out);
