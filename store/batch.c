@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "store/facts.h"
+#include "store/legs.h"
 
 static const int64_t event_id_life_ms = 72LL * 3600 * 1000;
 static const int64_t forget_every_ms = 600000;
@@ -27,6 +28,25 @@ static size_t length_of(const char *text) {
   return text == NULL ? 0 : strlen(text);
 }
 
+static int append_event(struct database *d, int64_t fact) {
+  sqlite3_bind_int64(d->statements[SQL_APPEND_EVENT], 1, fact);
+  return database_run(d, SQL_APPEND_EVENT);
+}
+
+static int append_part(struct database *d, const char *leg, const char *part) {
+  bind_string(d->statements[SQL_APPEND_PART], 1, leg);
+  bind_string(d->statements[SQL_APPEND_PART], 2, part);
+  return database_run(d, SQL_APPEND_PART);
+}
+
+static int append_alert(struct database *d, const struct store_request *r) {
+  sqlite3_stmt *s = d->statements[SQL_APPEND_ALERT];
+  bind_string(s, 1, r->leg);
+  bind_string(s, 2, r->id);
+  bind_bytes(s, 3, r->body, r->body_bytes);
+  return database_run(d, SQL_APPEND_ALERT);
+}
+
 static int put_event(struct database *d, const struct store_request *r, struct work *w) {
   sqlite3_stmt *ids = d->statements[SQL_PUT_EVENT_ID], *s = d->statements[SQL_PUT_EVENT];
   bind_string(ids, 1, r->id);
@@ -45,11 +65,27 @@ static int put_event(struct database *d, const struct store_request *r, struct w
                      event_crc(r->id, length_of(r->id), r->leg == NULL ? "" : r->leg, length_of(r->leg),
                                r->at_ms, r->body, r->body_bytes));
   rc = database_run(d, SQL_PUT_EVENT);
+  if (rc == SQLITE_OK && r->leg != NULL && r->deliver) rc = append_event(d, sqlite3_last_insert_rowid(d->db));
+  if (rc == SQLITE_OK) rc = legs_event(d, r->leg);
   return rc == SQLITE_OK ? forget_old_ids(d, r->at_ms) : rc;
+}
+
+/* n of the part as it is stored: 0 when it is not. */
+static int stored_n(struct database *d, const struct store_request *r, uint64_t *n) {
+  sqlite3_stmt *s = d->statements[SQL_PART_N];
+  bind_string(s, 1, r->leg);
+  bind_string(s, 2, r->id);
+  int rc = sqlite3_step(s);
+  *n = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
+  sqlite3_reset(s);
+  return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
 static int put_part(struct database *d, const struct store_request *r, struct work *w) {
   sqlite3_stmt *s = d->statements[SQL_PUT_PART];
+  uint64_t old_n;
+  int rc = stored_n(d, r, &old_n);
+  if (rc != SQLITE_OK) return rc;
   bind_string(s, 1, r->leg);
   bind_string(s, 2, r->id);
   sqlite3_bind_int64(s, 3, (sqlite3_int64)r->n);
@@ -58,9 +94,14 @@ static int put_part(struct database *d, const struct store_request *r, struct wo
   sqlite3_bind_int64(
       s, 6,
       part_crc(r->leg, length_of(r->leg), r->id, length_of(r->id), r->n, r->open, r->body, r->body_bytes));
-  int rc = database_run(d, SQL_PUT_PART);
-  if (rc == SQLITE_OK && sqlite3_changes(d->db) == 0) w->status = STORE_DUPLICATE;
-  return rc;
+  rc = database_run(d, SQL_PUT_PART);
+  if (rc != SQLITE_OK) return rc;
+  if (sqlite3_changes(d->db) == 0) {
+    w->status = STORE_DUPLICATE;
+    return rc;
+  }
+  if (r->deliver) rc = append_part(d, r->leg, r->id);
+  return rc == SQLITE_OK ? legs_part(d, r->leg, old_n, r->n) : rc;
 }
 
 static int put_calllog(struct database *d, const struct store_request *r, struct work *w) {
@@ -88,8 +129,11 @@ static int put_calllog(struct database *d, const struct store_request *r, struct
   bind_bytes(s, 13, r->body, r->body_bytes);
   sqlite3_bind_int64(s, 14, calllog_crc(r->leg, length_of(r->leg), r->n, r->open, r->body, r->body_bytes));
   int rc = database_run(d, SQL_PUT_CALLLOG);
-  if (rc == SQLITE_OK && sqlite3_changes(d->db) == 0) w->status = STORE_DUPLICATE;
-  return rc;
+  if (rc == SQLITE_OK && sqlite3_changes(d->db) == 0) {
+    w->status = STORE_DUPLICATE;
+    return rc;
+  }
+  return rc == SQLITE_OK ? legs_calllog(d, r->leg, r->n, r->open, r->ended) : rc;
 }
 
 static int put(struct database *d, struct work *w) {
@@ -101,6 +145,8 @@ static int put(struct database *d, struct work *w) {
       return put_part(d, &w->request, w);
     case STORE_PUT_CALLLOG:
       return put_calllog(d, &w->request, w);
+    case STORE_PUT_ALERT:
+      return append_alert(d, &w->request);
     case STORE_LOAD_LEG:
       return SQLITE_OK;
   }
@@ -115,15 +161,15 @@ static void refuse(struct work *w, const char *reason) {
 
 /* One request under its savepoint. False when the whole transaction is gone. */
 static bool run_request(struct database *d, struct work *w, struct batch_result *out) {
-  uint64_t moved = 0;
   bool wants_facts = w->request.want_facts || w->request.kind == STORE_LOAD_LEG;
   work_reset(w);
+  d->moved = 0;
   int rc = database_run(d, SQL_SAVEPOINT);
   if (rc == SQLITE_OK) rc = put(d, w);
-  if (rc == SQLITE_OK && wants_facts)
-    rc = facts_load(d, w->request.leg, w, &moved, out->quarantined_last, sizeof out->quarantined_last);
+  if (rc == SQLITE_OK && wants_facts) rc = facts_load(d, w->request.leg, w);
   if (rc == SQLITE_OK) {
-    out->quarantined += moved;
+    out->quarantined += d->moved;
+    if (d->moved > 0) memcpy(out->quarantined_last, d->moved_last, sizeof out->quarantined_last);
     database_run(d, SQL_RELEASE);
     return true;
   }

@@ -10,8 +10,6 @@
 
 #include "store/store.h"
 
-enum { STORE_SCHEMA_VERSION = 1 };
-
 enum statement {
   SQL_BEGIN,
   SQL_COMMIT,
@@ -32,16 +30,29 @@ enum statement {
   SQL_DROP_PART,
   SQL_FORGET_OLD_IDS,
   SQL_OPEN_LEGS,
+  SQL_PART_N,
+  SQL_OPEN_PARTS,
+  SQL_GET_LEG,
+  SQL_PUT_LEG,
+  SQL_COUNT_LEG,
+  SQL_QUARANTINE_LEG,
+  SQL_APPEND_EVENT,
+  SQL_APPEND_PART,
+  SQL_APPEND_ALERT,
   SQL_GET_VALUE,
   SQL_PUT_VALUE,
   SQL_COUNT
 };
+extern const char *const statement_sql[];
 
 struct database {
   sqlite3 *db;
   int lock_fd;
   sqlite3_stmt *statements[SQL_COUNT];
   int64_t ids_forgotten_at_ms; /* when event ids were last dropped for their age */
+  /* Rows that the request at work has moved to `quarantine`, and the newest in words. */
+  uint64_t moved;
+  char moved_last[256];
 };
 
 /* Makes the directory (0700) and the file (0600) when missing, takes the lock, checks the schema's
@@ -54,6 +65,8 @@ bool database_path(const char *directory, char *out, size_t out_bytes);
 
 /* Steps a statement without result and resets it. SQLITE_OK or the error's extended code. */
 int database_run(struct database *d, enum statement which);
+/* A row was moved to `quarantine`: counted, and described for the log. `leg` may be NULL. */
+void database_moved(struct database *d, const char *table, int64_t row, const char *leg);
 /* Text of `bytes` bytes; NULL binds NULL. Kept by reference until the statement is reset. */
 void bind_bytes(sqlite3_stmt *s, int index, const char *text, size_t bytes);
 void bind_string(sqlite3_stmt *s, int index, const char *text);

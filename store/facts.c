@@ -1,6 +1,6 @@
 #include "store/facts.h"
 
-#include <stdio.h>
+#include "store/legs.h"
 
 enum { BAD_MAX = 64 }; /* rows moved at a time; what is left is moved at the next reading */
 
@@ -47,19 +47,18 @@ static int move_row(struct database *d, bool part, sqlite3_int64 row) {
   return rc;
 }
 
-int facts_load(struct database *d, const char *leg, struct work *work, uint64_t *moved, char *last,
-               size_t last_bytes) {
+int facts_load(struct database *d, const char *leg, struct work *work) {
+  bool any = false;
   if (leg == NULL) return SQLITE_OK;
   for (int parts = 0; parts <= 1; parts++) {
     struct bad_rows bad = {.count = 0};
     int rc = read_rows(d, parts == 1, leg, work, &bad);
     for (size_t i = 0; rc == SQLITE_OK && i < bad.count; i++) {
       rc = move_row(d, parts == 1, bad.rows[i]);
-      snprintf(last, last_bytes, "%s row %lld of leg %.150s", parts == 1 ? "parts" : "events",
-               (long long)bad.rows[i], leg);
+      database_moved(d, parts == 1 ? "parts" : "events", bad.rows[i], leg);
     }
     if (rc != SQLITE_OK) return rc;
-    *moved += bad.count;
+    any = any || bad.count > 0;
   }
-  return SQLITE_OK;
+  return any ? legs_count_again(d, leg) : SQLITE_OK;
 }

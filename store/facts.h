@@ -6,9 +6,7 @@
 #include "store/work.h"
 
 /* Adds every event of the leg in the order of arrival, then every part, to the work. A bad row is moved
- * to `quarantine` and not added; `*moved` counts them, `last` describes the newest.
- * SQLITE_OK or an error. */
-int facts_load(struct database *d, const char *leg, struct work *work, uint64_t *moved, char *last,
-               size_t last_bytes);
+ * to `quarantine` and not added (database_moved()). SQLITE_OK or an error. */
+int facts_load(struct database *d, const char *leg, struct work *work);
 
 #endif

@@ -13,11 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/sink.h"
+
 struct store;
 
 enum store_request_kind {
   STORE_PUT_EVENT,   /* a webhook: unique by id; answered `duplicate` when it was there */
   STORE_PUT_PART,    /* a media part's facts: kept when `n` is greater than what is there */
+  STORE_PUT_ALERT,   /* a row of the outbox for the alerts' sink: nothing else is kept of it */
   STORE_PUT_CALLLOG, /* the folded document of a leg: replaced when `revision` is not smaller */
   STORE_LOAD_LEG     /* only the facts, please */
 };
@@ -26,10 +29,12 @@ struct store_request {
   enum store_request_kind kind;
   uint64_t ticket; /* the caller's: comes back in the answer; 0: no answer wanted */
   const char *leg; /* call_control_id; NULL: an event without a leg */
-  const char *id;  /* event: its id; part: its name; calllog: callLogId */
+  const char *id;  /* event: its id; part: its name; alert: its key; calllog: callLogId */
+  bool deliver;    /* event with a leg, part: the sinks get it: a row of the outbox in the same transaction */
   bool want_facts; /* answer with everything stored of the leg (after this request) */
   uint64_t n;      /* part: n; calllog: revision */
   bool open;       /* part: socket still up; calllog: leg not complete */
+  bool ended;      /* calllog: the leg has ended */
   int64_t at_ms;   /* event: received at; calllog: initiatedAt */
   const char *status, *direction, *from, *to; /* calllog: for the list */
   double total_s, mos;                        /* calllog: NaN when unknown */
@@ -63,6 +68,7 @@ struct store_options {
   size_t queue_max;        /* requests not answered yet; 0: 65536. They hold 256 MiB at most */
   void (*wake)(void *arg); /* from the store's thread */
   void *wake_arg;
+  bool sinks[SINK_COUNT]; /* which are configured: rows for the others wait, uncounted, and hold nothing */
 };
 
 struct store_stats { /* a snapshot; safe from any thread */
@@ -85,7 +91,8 @@ void store_stats(struct store *s, struct store_stats *out);
 /* Commits all that waits, stops the thread. Answers not collected are dropped. */
 void store_close(struct store *s);
 
-/* Before the loop runs: every leg that has an open part, whose CallLog is not complete, or whose CallLog
+/* Before the loop runs (it reads what is kept of each leg beside its facts, and so takes no longer for a million of
+ * them): every leg that has an open part, whose CallLog is not complete, or whose CallLog
  * lacks facts that are stored (its revision is less than events + sum of n). Blocking. 0, or -1. */
 int store_each_open_leg(struct store *s, void (*leg)(void *arg, const char *leg), void *arg);
 /* A small value that outlives the process (agent.id). Blocking. 0, -ENOENT when it is absent or its

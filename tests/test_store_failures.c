@@ -359,9 +359,9 @@ static void a_file_that_is_not_ours(void **state) {
   bench_open(b);
   sqlite3 *other = bench_connect(b);
   store_close(b->store);
-  bench_sql(other, "PRAGMA user_version = 2");
+  bench_sql(other, "PRAGMA user_version = 3");
   sqlite3_close(other);
-  expect_refused(b, "newer version (schema 2, this one knows 1)");
+  expect_refused(b, "newer version (schema 3, this one knows 2)");
   snprintf(path, sizeof path, "%s/sidetone.db", b->directory);
   FILE *file = fopen(path, "w");
   for (int i = 0; i < 1000; i++) fputs("not a database ", file);

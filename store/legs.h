@@ -1,0 +1,20 @@
+/* How each leg stands, kept up in the transactions of its facts, so that a start after a crash counts nothing.
+ * Private to store/; on the store's thread, within its transaction. All give SQLITE_OK or an error. */
+#ifndef STORE_LEGS_H
+#define STORE_LEGS_H
+
+#include "store/database.h"
+
+enum leg_open { LEG_OPEN_PART = 1, LEG_OPEN_CALLLOG = 2 }; /* bits of legs.open */
+
+/* An event was stored. */
+int legs_event(struct database *d, const char *leg);
+/* A part was stored whose n had been `old_n` (0: there was none). */
+int legs_part(struct database *d, const char *leg, uint64_t old_n, uint64_t n);
+/* A CallLog was stored. `open`: not complete. */
+int legs_calllog(struct database *d, const char *leg, uint64_t revision, bool open, bool ended);
+/* Facts or the CallLog of the leg went (quarantine): counted again. What was settled of the leg never exceeds what
+ * is there, so that whatever comes next is seen to be missing in the CallLog. */
+int legs_count_again(struct database *d, const char *leg);
+
+#endif
