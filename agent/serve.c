@@ -68,6 +68,11 @@ void serve_watch_store(struct serve *s, struct store_stats *stats) {
 static void watch_store(struct serve *s) {
   struct store_stats stats;
   serve_watch_store(s, &stats);
+  if (stats.set_aside != s->store_set_aside) {
+    log_event(LOG_ERROR, NULL, "a malformed database was set aside; what can be read of it is in its place",
+              LOG_TEXT("file", stats.set_aside_last));
+    s->store_set_aside = stats.set_aside;
+  }
   if (stats.quarantined == s->metrics.store_quarantined) return;
   log_event(LOG_ERROR, NULL, "a stored row has a bad checksum: quarantine",
             LOG_TEXT("row", stats.quarantined_last), LOG_INT("rows", stats.quarantined));

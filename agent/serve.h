@@ -37,6 +37,7 @@ struct serve {
   struct ticket *tickets;
   uint64_t last_ticket;
   struct owed *owed;
+  uint64_t store_set_aside; /* of it, as far as the log has told */
   bool draining;
   int64_t store_away_since_ms, draining_since_ms; /* epoch; 0: it is not so */
 };

@@ -173,6 +173,7 @@ static bool run_request(struct database *d, struct work *w, struct batch_result 
     database_run(d, SQL_RELEASE);
     return true;
   }
+  database_check(d, rc);
   refuse(w, rc == SQLITE_NOMEM || rc == SQLITE_TOOBIG ? sqlite3_errstr(rc) : sqlite3_errmsg(d->db));
   if (sqlite3_get_autocommit(d->db)) return false;
   database_run(d, SQL_ROLLBACK_TO);
@@ -194,7 +195,7 @@ static int begin(struct database *d) {
 
 /* The reason is that of the newest error of the connection. */
 static int give_up(struct database *d, struct batch_result *out) {
-  int rc = sqlite3_extended_errcode(d->db);
+  int rc = database_check(d, sqlite3_extended_errcode(d->db));
   bool moved = !is_in_place(d);
   snprintf(out->reason, sizeof out->reason, "%s",
            moved ? "the database file was deleted or moved away" : sqlite3_errmsg(d->db));
@@ -236,6 +237,14 @@ static int try_transaction(struct database *d, struct work *const *items, size_t
   return SQLITE_OK;
 }
 
+void batch_refuse(struct work *const *items, size_t count, const char *reason, struct batch_result *out) {
+  if (reason != out->reason) snprintf(out->reason, sizeof out->reason, "%s", reason);
+  out->failed = true;
+  out->written = false;
+  out->failures += count;
+  for (size_t i = 0; i < count; i++) refuse(items[i], out->reason);
+}
+
 void batch_commit(struct database *d, struct work *const *items, size_t count, struct batch_result *out) {
   int rc = try_transaction(d, items, count, out);
   if (rc == SQLITE_OK) return;
@@ -244,10 +253,7 @@ void batch_commit(struct database *d, struct work *const *items, size_t count, s
     for (size_t i = 0; i < count; i++) batch_commit(d, &items[i], 1, out);
     return;
   }
-  out->failed = true;
-  out->written = false;
-  out->failures += count;
-  for (size_t i = 0; i < count; i++) refuse(items[i], out->reason);
+  batch_refuse(items, count, out->reason, out);
 }
 
 bool batch_probe(struct database *d, struct batch_result *out) {

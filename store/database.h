@@ -40,14 +40,17 @@ enum statement {
   SQL_APPEND_PART,
   SQL_APPEND_ALERT,
   SQL_GET_VALUE,
+  SQL_QUARANTINE_VALUE,
+  SQL_DROP_VALUE,
   SQL_PUT_VALUE,
   SQL_COUNT
 };
 extern const char *const statement_sql[];
 
 struct database {
-  sqlite3 *db;
+  sqlite3 *db; /* NULL: it is away, see mend.h */
   int lock_fd;
+  bool damaged; /* SQLite met what cannot be */
   sqlite3_stmt *statements[SQL_COUNT];
   int64_t ids_forgotten_at_ms; /* when event ids were last dropped for their age */
   /* Rows that the request at work has moved to `quarantine`, and the newest in words. */
@@ -55,10 +58,17 @@ struct database {
   char moved_last[256];
 };
 
-/* Makes the directory (0700) and the file (0600) when missing, takes the lock, checks the schema's
- * version. 0, or -1 with `why`; then nothing is left open. */
-int database_open(struct database *d, const char *directory, char *why, size_t why_bytes);
+/* Makes the directory (0700) when missing and takes the lock. 0, or -1 with `why`. */
+int database_lock(struct database *d, const char *directory, char *why, size_t why_bytes);
+/* Makes the file (0600) when missing, checks its version, prepares the statements. 0, or -1 with `why`; then it is
+ * not connected, and `damaged` says whether the file is malformed. */
+int database_connect(struct database *d, const char *path, char *why, size_t why_bytes);
+/* Leaves a damaged file and its log as they are. */
+void database_disconnect(struct database *d);
+/* Disconnects and gives the lock up. */
 void database_close(struct database *d);
+/* Notes damage that an error code tells of. Returns the code. */
+int database_check(struct database *d, int rc);
 
 /* The path of the file. False when it does not fit. */
 bool database_path(const char *directory, char *out, size_t out_bytes);

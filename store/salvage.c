@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,7 +97,7 @@ static int sync_folder_of(const char *path) {
 
 int salvage_copy(const char *path, struct salvage_report *report, char *why, size_t why_bytes) {
   char making[PATH_MAX], made[PATH_MAX];
-  struct database fresh;
+  struct database fresh = {.lock_fd = -1};
   struct salvage s = {.report = report};
   *report = (struct salvage_report){0};
   if (!with_suffix(making, path, ".salvaging") || !with_suffix(made, path, ".salvaged")) {
@@ -108,12 +107,13 @@ int salvage_copy(const char *path, struct salvage_report *report, char *why, siz
   remove_copy(path);
   if (database_connect(&fresh, making, why, why_bytes) != 0) return -1;
   sqlite3_exec(fresh.db, "PRAGMA synchronous = OFF", NULL, NULL, NULL); /* it is synced once, at the end */
-  int rc = salvage_rows_open(&s.rows, &fresh) == SQLITE_OK
+  int rc = salvage_rows_open(&s.rows, fresh.db) == SQLITE_OK
                ? carve_into(&s, path, why, why_bytes)
                : (snprintf(why, why_bytes, "%s: %s", making, sqlite3_errmsg(fresh.db)), -1);
   salvage_rows_close(&s.rows);
   database_disconnect(&fresh);
-  if (rc == 0 && (sync_path(making, O_RDONLY) != 0 || rename(making, made) != 0 || sync_folder_of(path) != 0)) {
+  if (rc == 0 &&
+      (sync_path(making, O_RDONLY) != 0 || rename(making, made) != 0 || sync_folder_of(path) != 0)) {
     snprintf(why, why_bytes, "%s: %s", making, strerror(errno));
     rc = -1;
   }

@@ -1,6 +1,6 @@
 #include "store/salvage_rows.h"
 
-#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "store/schema.h"
@@ -10,6 +10,7 @@
 struct shape {
   const char *name, *shape;
   bool of_table;
+  bool number_is_free; /* no checksum covers the row's number: it may get another */
   int leg, id, body;
   bool (*sound)(const struct carved_row *row); /* NULL: record_crc() */
   const char *put;
@@ -45,14 +46,14 @@ static bool value_is_sound(const struct carved_row *r) {
 
 /* A newer version of a row comes later, and two rows of one number are one row. */
 static const struct shape shapes[SALVAGE_TABLES] = {
-    {"events", "-tTiti", true, 2, 1, 4, event_is_sound,
+    {"events", "-tTiti", true, true, 2, 1, 4, event_is_sound,
      "INSERT INTO events (row, id, leg, received_at_ms, body, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
      " ON CONFLICT (row) DO NOTHING"},
-    {"parts", "-ttiiti", true, 1, 2, 5, part_is_sound,
+    {"parts", "-ttiiti", true, true, 1, 2, 5, part_is_sound,
      "INSERT INTO parts (row, leg, part, n, open, body, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
      " ON CONFLICT (leg, part) DO UPDATE SET n = excluded.n, open = excluded.open, body = excluded.body,"
      " crc = excluded.crc WHERE excluded.n > n ON CONFLICT (row) DO NOTHING"},
-    {"calllogs", "-ttiTTTTnniiiti", true, 1, 2, 13, calllog_is_sound,
+    {"calllogs", "-ttiTTTTnniiiti", true, true, 1, 2, 13, calllog_is_sound,
      "INSERT INTO calllogs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
      " ON CONFLICT (leg) DO UPDATE SET call_log_id = excluded.call_log_id,"
      " initiated_at_ms = excluded.initiated_at_ms, status = excluded.status, direction = excluded.direction,"
@@ -60,23 +61,25 @@ static const struct shape shapes[SALVAGE_TABLES] = {
      " mos = excluded.mos, list_crc = excluded.list_crc, revision = excluded.revision, open = excluded.open,"
      " body = excluded.body, crc = excluded.crc WHERE excluded.revision >= revision"
      " ON CONFLICT (row) DO NOTHING"},
-    {"outbox", "-titiiiTiiii", true, 1, 3, 7, NULL,
+    {"outbox", "-titiiiTiiii", true, false, 1, 3, 7, NULL,
      "INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
      " ON CONFLICT (row) DO UPDATE SET mongo = excluded.mongo, redis_queue = excluded.redis_queue,"
      " redis_alerts = excluded.redis_alerts, crc = excluded.crc, fact = excluded.fact, n = excluded.n,"
      " at_ms = excluded.at_ms WHERE excluded.leg = leg AND excluded.kind = kind AND excluded.id = id"},
-    {"legs", "tiiiiii", false, 0, -1, -1, NULL,
+    {"legs", "tiiiiii", false, false, 0, -1, -1, NULL,
      "INSERT INTO legs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (leg) DO UPDATE SET"
-     " revision = excluded.revision, settled = excluded.settled, open = excluded.open, ended = excluded.ended,"
+     " revision = excluded.revision, settled = excluded.settled, open = excluded.open, ended = "
+     "excluded.ended,"
      " ended_at_ms = excluded.ended_at_ms, crc = excluded.crc WHERE excluded.revision >= revision"},
-    {"meta", "tti", false, -1, 0, 1, value_is_sound,
+    {"meta", "tti", false, false, -1, 0, 1, value_is_sound,
      "INSERT INTO meta VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET value = excluded.value,"
      " crc = excluded.crc"},
 };
 
 static const char quarantine_sql[] =
     "INSERT INTO quarantine (source, leg, id, body, crc, found_at_ms)"
-    " SELECT ?1, ?2, ?3, ?4, ?5, " NOW_MS " WHERE NOT EXISTS (SELECT 1 FROM quarantine"
+    " SELECT ?1, ?2, ?3, ?4, ?5, " NOW_MS
+    " WHERE NOT EXISTS (SELECT 1 FROM quarantine"
     " WHERE source = ?1 AND leg IS ?2 AND id IS ?3 AND body IS ?4 AND crc = ?5)";
 static const char quarantine_shape[] = "-tTTTIi";
 
@@ -179,11 +182,97 @@ static int put_row(struct salvage_rows *s, int table, const struct carved_row *r
   if (rc != SQLITE_OK || known) return rc;
   bind_row(s->put[table], &shapes[table], row, row->count);
   rc = run(s->put[table]);
-  if (rc == SQLITE_OK && sqlite3_changes(s->db) == 0 && shapes[table].of_table) {
-    /* Its number is taken by another: a number has no checksum in version 1. */
-    bind_row(s->put[table], NULL, row, row->count);
-    rc = table == SALVAGE_EVENTS ? run(s->put[table]) : SQLITE_OK;
+  if (rc == SQLITE_OK && sqlite3_changes(s->db) == 0 && shapes[table].number_is_free) {
+    bind_row(s->put[table], NULL, row, row->count); /* its number may be another's: it gets a new one */
+    rc = run(s->put[table]);
   }
   if (rc == SQLITE_OK && sqlite3_changes(s->db) > 0) *taken = SALVAGED_COPIED;
   return rc;
+}
+
+/* Numbers of the outbox are never used again, not even those of rows that went. */
+static void note_sequence(struct salvage_rows *s, const struct carved_row *row) {
+  static const char name[] = "outbox";
+  const struct carved_value *v = row->value;
+  if (!row->of_table || !fits("ti", row) || v[0].bytes != sizeof name - 1) return;
+  if (memcmp(v[0].text, name, sizeof name - 1) == 0 && v[1].integer > s->outbox_sequence &&
+      v[1].integer < INT64_MAX / 2)
+    s->outbox_sequence = v[1].integer;
+}
+
+int salvage_row(struct salvage_rows *s, const struct carved_row *row, enum salvaged *taken) {
+  bool sound;
+  *taken = SALVAGED_NOTHING;
+  note_sequence(s, row);
+  int table = find_shape(row);
+  if (table < 0) {
+    if (!row->of_table || !fits(quarantine_shape, row)) return SQLITE_OK;
+    bind_row(s->put_quarantined, NULL, row, row->count);
+    return run(s->put_quarantined);
+  }
+  int rc = SQLITE_OK;
+  if (shapes[table].sound != NULL)
+    sound = shapes[table].sound(row);
+  else
+    rc = check_record(s, table, row, &sound);
+  if (rc != SQLITE_OK) return rc;
+  return sound ? put_row(s, table, row, taken) : quarantine_row(s, &shapes[table], row, taken);
+}
+
+/* ---- before and after ---- */
+
+static const char put_quarantined_sql[] =
+    "INSERT INTO quarantine (source, leg, id, body, crc, found_at_ms) SELECT ?2, ?3, ?4, ?5, ?6, ?7"
+    " WHERE NOT EXISTS (SELECT 1 FROM quarantine WHERE source = ?2 AND leg IS ?3 AND id IS ?4 AND body IS ?5"
+    " AND crc IS ?6)";
+
+static int prepare(struct salvage_rows *s, const char *sql, sqlite3_stmt **out) {
+  return sqlite3_prepare_v2(s->db, sql, -1, out, NULL);
+}
+
+static int prepare_check(struct salvage_rows *s, int table) {
+  char sql[256] = "SELECT record_crc(?1";
+  size_t length = strlen(sql), columns = strlen(shapes[table].shape);
+  for (size_t i = 2; i < columns; i++)
+    length += (size_t)snprintf(sql + length, sizeof sql - length, ", ?%zu", i);
+  snprintf(sql + length, sizeof sql - length, ") = ?%zu", columns);
+  return prepare(s, sql, &s->check[table]);
+}
+
+int salvage_rows_open(struct salvage_rows *s, sqlite3 *fresh) {
+  *s = (struct salvage_rows){.db = fresh};
+  int rc =
+      prepare(s, "INSERT INTO event_ids (id, seen_at_ms) VALUES (?1, ?2) ON CONFLICT DO NOTHING", &s->put_id);
+  if (rc == SQLITE_OK) rc = prepare(s, quarantine_sql, &s->quarantine);
+  if (rc == SQLITE_OK) rc = prepare(s, put_quarantined_sql, &s->put_quarantined);
+  for (int i = 0; rc == SQLITE_OK && i < SALVAGE_TABLES; i++) {
+    rc = prepare(s, shapes[i].put, &s->put[i]);
+    if (rc == SQLITE_OK && shapes[i].sound == NULL) rc = prepare_check(s, i);
+  }
+  return rc;
+}
+
+void salvage_rows_close(struct salvage_rows *s) {
+  for (int i = 0; i < SALVAGE_TABLES; i++) {
+    sqlite3_finalize(s->put[i]);
+    sqlite3_finalize(s->check[i]);
+  }
+  sqlite3_finalize(s->put_id);
+  sqlite3_finalize(s->quarantine);
+  sqlite3_finalize(s->put_quarantined);
+}
+
+/* Facts whose row of the outbox is lost are delivered again, which changes nothing; legs whose row is lost or
+ * behind its facts are counted. A fact that is lost leaves `revision` above `settled`: the leg is looked at again. */
+int salvage_rows_finish(struct salvage_rows *s) {
+  int rc = schema_append_missing(s->db);
+  if (rc == SQLITE_OK) rc = schema_count_legs(s->db);
+  if (rc != SQLITE_OK || s->outbox_sequence == 0) return rc;
+  char sql[256];
+  snprintf(sql, sizeof sql,
+           "INSERT INTO sqlite_sequence (name, seq) SELECT 'outbox', 0 WHERE NOT EXISTS"
+           " (SELECT 1 FROM sqlite_sequence WHERE name = 'outbox');"
+           "UPDATE sqlite_sequence SET seq = max(seq, %lld) WHERE name = 'outbox'",
+           (long long)s->outbox_sequence);
+  return sqlite3_exec(s->db, sql, NULL, NULL, NULL);
 }

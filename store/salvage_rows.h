@@ -12,15 +12,16 @@ enum salvaged {
   SALVAGED_QUARANTINED
 };
 
-enum { SALVAGE_TABLES = 6 };
+enum { SALVAGE_EVENTS, SALVAGE_TABLES = 6 };
 
 struct salvage_rows {
   sqlite3 *db;
-  sqlite3_stmt *put[SALVAGE_TABLES], *put_id, *quarantine;
+  sqlite3_stmt *put[SALVAGE_TABLES], *check[SALVAGE_TABLES], *put_id, *quarantine, *put_quarantined;
+  int64_t outbox_sequence;
 };
 
 /* SQLITE_OK or an error, as all below. Close it in any case. */
-int salvage_rows_open(struct salvage_rows *s, struct database *fresh);
+int salvage_rows_open(struct salvage_rows *s, sqlite3 *fresh);
 int salvage_row(struct salvage_rows *s, const struct carved_row *row, enum salvaged *taken);
 /* What follows from the rows: after the last one. */
 int salvage_rows_finish(struct salvage_rows *s);

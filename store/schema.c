@@ -73,6 +73,19 @@ static const char legs_from_facts[] =
     " UNION ALL SELECT leg, sum(n), -1, max(open), 0, 0 FROM parts GROUP BY leg"
     " UNION ALL SELECT leg, 0, revision, 0, open, 1 - open FROM calllogs) GROUP BY leg)";
 
+/* Beside what the facts say: a leg whose delivered facts went keeps its revision and its end. */
+static const char count_legs[] =
+    "INSERT OR REPLACE INTO legs (" LEG_COLUMNS ", crc) SELECT *, " LEG_CRC
+    " FROM (SELECT leg, max(sum(n), max(known)) AS revision, max(settled) AS settled,"
+    " max(part) + 2 * max(calllog) AS open, max(done) AS ended,"
+    " CASE WHEN max(done) = 0 THEN 0 WHEN max(at) > 0 THEN max(at) ELSE " NOW_MS
+    " END AS ended_at_ms FROM"
+    " (SELECT leg, count(*) AS n, 0 AS known, -1 AS settled, 0 AS part, 0 AS calllog, 0 AS done, 0 AS at"
+    " FROM events WHERE leg IS NOT NULL GROUP BY leg"
+    " UNION ALL SELECT leg, sum(n), 0, -1, max(open), 0, 0, 0 FROM parts GROUP BY leg"
+    " UNION ALL SELECT leg, 0, 0, revision, 0, open, 1 - open, 0 FROM calllogs"
+    " UNION ALL SELECT leg, 0, revision, -1, 0, 0, ended, ended_at_ms FROM legs) GROUP BY leg)";
+
 int schema_version(sqlite3 *db) {
   sqlite3_stmt *s = NULL;
   int version = -1;
@@ -85,6 +98,10 @@ int schema_version(sqlite3 *db) {
 
 int schema_append_missing(sqlite3 *db) {
   return sqlite3_exec(db, append_missing, NULL, NULL, NULL);
+}
+
+int schema_count_legs(sqlite3 *db) {
+  return sqlite3_exec(db, count_legs, NULL, NULL, NULL);
 }
 
 int schema_bring_up(sqlite3 *db, int version) {

@@ -29,6 +29,9 @@ int schema_bring_up(sqlite3 *db, int version);
 /* Every event of a leg and every part that has no row in the outbox gets one, in the order in which they stand.
  * Within the caller's transaction. SQLITE_OK or an error. */
 int schema_append_missing(sqlite3 *db);
+/* After rows were saved from a damaged file: how each leg stands, from its facts, its CallLog and what is kept of
+ * it. SQLITE_OK or an error. */
+int schema_count_legs(sqlite3 *db);
 /* The SQL function record_crc() for a connection: SQLITE_OK or an error. */
 int schema_functions(sqlite3 *db);
 

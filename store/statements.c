@@ -71,6 +71,10 @@ const char *const statement_sql[] = {
     [SQL_APPEND_ALERT] = APPEND "?1 AS leg, 2 AS kind, ?2 AS id, 0 AS n, 0 AS fact, " NOW_MS
                                 " AS at_ms, ?3 AS body, 4 AS mongo, 4 AS redis_queue, 0 AS redis_alerts)",
     [SQL_GET_VALUE] = "SELECT value, crc FROM meta WHERE key = ?1",
+    [SQL_QUARANTINE_VALUE] =
+        "INSERT INTO quarantine (source, id, body, crc, found_at_ms)"
+        " SELECT 'meta', key, value, crc, " NOW_MS " FROM meta WHERE key = ?1",
+    [SQL_DROP_VALUE] = "DELETE FROM meta WHERE key = ?1",
     [SQL_PUT_VALUE] = ("INSERT INTO meta (key, value, crc) VALUES (?1, ?2, ?3)"
                        " ON CONFLICT (key) DO UPDATE SET value = excluded.value, crc = excluded.crc"),
 };

@@ -10,6 +10,7 @@
 
 #include "store/batch.h"
 #include "store/database.h"
+#include "store/mend.h"
 #include "store/work.h"
 
 enum {
@@ -38,6 +39,7 @@ struct store {
 
   pthread_mutex_t database_mutex; /* the thread's batches against the blocking calls */
   struct database database;
+  struct mend mend;
 };
 
 static void append(struct work_list *list, struct work *work) {
@@ -107,6 +109,42 @@ static bool hand_back(struct store *s, struct work *const *batch, size_t count) 
   return any;
 }
 
+/* What is refused because the file is malformed is asked again of the one that takes its place. */
+static void commit_again(struct store *s, struct work *const *batch, size_t count, struct batch_result *out) {
+  struct work *again[BATCH_MAX];
+  size_t refused = 0;
+  for (size_t i = 0; i < count; i++)
+    if (batch[i]->status == STORE_FAILED) again[refused++] = batch[i];
+  out->failures -= refused;
+  if (refused > 0) batch_commit(&s->database, again, refused, out);
+}
+
+/* Called with the database's mutex held. */
+static void work_through(struct store *s, struct work *const *batch, size_t count, struct batch_result *out) {
+  char why[sizeof out->reason];
+  uint64_t set_aside = s->mend.set_aside;
+  if (!mend_when_damaged(&s->mend, &s->database, why, sizeof why)) {
+    batch_refuse(batch, count, why, out);
+    return;
+  }
+  if (count > 0)
+    batch_commit(&s->database, batch, count, out);
+  else
+    batch_probe(&s->database, out);
+  if (!s->database.damaged || !mend_when_damaged(&s->mend, &s->database, why, sizeof why)) return;
+  if (s->mend.set_aside != set_aside) commit_again(s, batch, count, out);
+}
+
+/* Called with both mutexes held. */
+static void count_mended(struct store *s) {
+  s->stats.set_aside = s->mend.set_aside;
+  memcpy(s->stats.set_aside_last, s->mend.last, sizeof s->stats.set_aside_last);
+  if (s->mend.quarantined == 0) return;
+  s->stats.quarantined += s->mend.quarantined;
+  s->mend.quarantined = 0;
+  snprintf(s->stats.quarantined_last, sizeof s->stats.quarantined_last, "of %.200s", s->mend.last);
+}
+
 static void *run(void *arg) {
   struct store *s = arg;
   struct work *batch[BATCH_MAX];
@@ -118,12 +156,10 @@ static void *run(void *arg) {
     struct batch_result result = {0};
     pthread_mutex_unlock(&s->mutex);
     pthread_mutex_lock(&s->database_mutex);
-    if (count > 0)
-      batch_commit(&s->database, batch, count, &result);
-    else
-      batch_probe(&s->database, &result);
-    pthread_mutex_unlock(&s->database_mutex);
+    work_through(s, batch, count, &result);
     pthread_mutex_lock(&s->mutex);
+    count_mended(s);
+    pthread_mutex_unlock(&s->database_mutex);
     count_result(&s->stats, &result);
     if (!hand_back(s, batch, count) || s->wake == NULL) continue;
     pthread_mutex_unlock(&s->mutex);
@@ -163,7 +199,7 @@ int store_open(struct store **out, const struct store_options *options, char *wh
     snprintf(why, why_bytes, "out of memory");
     return -1;
   }
-  if (database_open(&s->database, options->directory, why, why_bytes) != 0) {
+  if (mend_open(&s->mend, &s->database, options->directory, why, why_bytes) != 0) {
     free(s);
     return -1;
   }
@@ -171,6 +207,7 @@ int store_open(struct store **out, const struct store_options *options, char *wh
   s->wake_arg = options->wake_arg;
   s->queue_max = options->queue_max == 0 ? QUEUE_DEFAULT : options->queue_max;
   s->stats.writable = true;
+  count_mended(s);
   int error = start(s);
   if (error != 0) {
     snprintf(why, why_bytes, "the store's thread cannot be started: %s", strerror(error));
@@ -230,57 +267,108 @@ void store_close(struct store *s) {
   free_store(s);
 }
 
-int store_each_open_leg(struct store *s, void (*leg)(void *arg, const char *leg), void *arg) {
-  struct work_list legs = {0};
-  int rc;
+/* The blocking calls: each is tried again when it met damage and the file could be mended. */
+static int with_database(struct store *s, int (*ask)(struct database *d, void *arg), void *arg) {
+  char why[256];
+  int rc = SQLITE_IOERR;
   pthread_mutex_lock(&s->database_mutex);
-  sqlite3_stmt *query = s->database.statements[SQL_OPEN_LEGS];
+  for (int tries = 0; tries < 2; tries++) {
+    if (!mend_when_damaged(&s->mend, &s->database, why, sizeof why)) break;
+    s->database.moved = 0;
+    rc = database_check(&s->database, ask(&s->database, arg));
+    if (!s->database.damaged) break;
+  }
+  pthread_mutex_lock(&s->mutex);
+  count_mended(s);
+  if (rc == SQLITE_OK && s->database.moved > 0) {
+    s->stats.quarantined += s->database.moved;
+    memcpy(s->stats.quarantined_last, s->database.moved_last, sizeof s->stats.quarantined_last);
+  }
+  pthread_mutex_unlock(&s->mutex);
+  pthread_mutex_unlock(&s->database_mutex);
+  return rc;
+}
+
+static int collect_open_legs(struct database *d, void *arg) {
+  struct work_list *legs = arg;
+  int rc;
+  work_free_list(legs->first);
+  *legs = (struct work_list){0};
+  sqlite3_stmt *query = d->statements[SQL_OPEN_LEGS];
   while ((rc = sqlite3_step(query)) == SQLITE_ROW) {
     const struct store_request request = {.leg = (const char *)sqlite3_column_text(query, 0)};
     struct work *work = work_new(&request);
     if (work == NULL) break;
-    append(&legs, work);
+    append(legs, work);
   }
   sqlite3_reset(query);
-  pthread_mutex_unlock(&s->database_mutex);
+  return rc == SQLITE_ROW ? SQLITE_NOMEM : rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int store_each_open_leg(struct store *s, void (*leg)(void *arg, const char *leg), void *arg) {
+  struct work_list legs = {0};
+  int rc = with_database(s, collect_open_legs, &legs);
   /* The callback may call the store. */
   for (const struct work *work = legs.first; work != NULL; work = work->next) leg(arg, work->request.leg);
   work_free_list(legs.first);
-  return rc == SQLITE_DONE ? 0 : -1;
+  return rc == SQLITE_OK ? 0 : -1;
 }
 
-int store_get_value(struct store *s, const char *key, char *out, size_t out_bytes) {
-  int result = -EIO;
-  pthread_mutex_lock(&s->database_mutex);
-  sqlite3_stmt *query = s->database.statements[SQL_GET_VALUE];
-  bind_string(query, 1, key);
+struct value_query {
+  const char *key, *value; /* to put */
+  char *out;
+  size_t out_bytes;
+  int result;
+};
+
+/* A value with a bad checksum counts as absent. */
+static int move_value(struct database *d, const char *key) {
+  bind_string(d->statements[SQL_QUARANTINE_VALUE], 1, key);
+  int rc = database_run(d, SQL_QUARANTINE_VALUE);
+  bind_string(d->statements[SQL_DROP_VALUE], 1, key);
+  if (rc == SQLITE_OK) rc = database_run(d, SQL_DROP_VALUE);
+  if (rc == SQLITE_OK) database_moved(d, "meta", 0, key);
+  return rc;
+}
+
+static int get_value(struct database *d, void *arg) {
+  struct value_query *q = arg;
+  sqlite3_stmt *query = d->statements[SQL_GET_VALUE];
+  bool bad = false;
+  bind_string(query, 1, q->key);
   int rc = sqlite3_step(query);
-  if (rc == SQLITE_DONE) result = -ENOENT;
+  if (rc == SQLITE_DONE) q->result = -ENOENT;
   if (rc == SQLITE_ROW) {
     size_t bytes;
     const char *value = column_bytes(query, 0, &bytes);
-    if (value_crc(key, strlen(key), value, bytes) != (uint64_t)sqlite3_column_int64(query, 1)) {
-      result = -ENOENT;
-    } else if (bytes >= out_bytes) {
-      result = -ENOSPC;
-    } else {
-      memcpy(out, value, bytes);
-      out[bytes] = 0;
-      result = 0;
+    bad = value_crc(q->key, strlen(q->key), value, bytes) != (uint64_t)sqlite3_column_int64(query, 1);
+    q->result = bad ? -ENOENT : bytes >= q->out_bytes ? -ENOSPC : 0;
+    if (q->result == 0) {
+      memcpy(q->out, value, bytes);
+      q->out[bytes] = 0;
     }
   }
   sqlite3_reset(query);
-  pthread_mutex_unlock(&s->database_mutex);
-  return result;
+  if (bad) return move_value(d, q->key);
+  return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int store_get_value(struct store *s, const char *key, char *out, size_t out_bytes) {
+  struct value_query q = {.key = key, .out = out, .out_bytes = out_bytes, .result = -EIO};
+  with_database(s, get_value, &q);
+  return q.result;
+}
+
+static int put_value(struct database *d, void *arg) {
+  const struct value_query *q = arg;
+  sqlite3_stmt *query = d->statements[SQL_PUT_VALUE];
+  bind_string(query, 1, q->key);
+  bind_string(query, 2, q->value);
+  sqlite3_bind_int64(query, 3, value_crc(q->key, strlen(q->key), q->value, strlen(q->value)));
+  return database_run(d, SQL_PUT_VALUE);
 }
 
 int store_put_value(struct store *s, const char *key, const char *value) {
-  pthread_mutex_lock(&s->database_mutex);
-  sqlite3_stmt *query = s->database.statements[SQL_PUT_VALUE];
-  bind_string(query, 1, key);
-  bind_string(query, 2, value);
-  sqlite3_bind_int64(query, 3, value_crc(key, strlen(key), value, strlen(value)));
-  int rc = database_run(&s->database, SQL_PUT_VALUE);
-  pthread_mutex_unlock(&s->database_mutex);
-  return rc == SQLITE_OK ? 0 : -EIO;
+  struct value_query q = {.key = key, .value = value};
+  return with_database(s, put_value, &q) == SQLITE_OK ? 0 : -EIO;
 }
