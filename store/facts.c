@@ -1,5 +1,7 @@
 #include "store/facts.h"
 
+#include <string.h>
+
 #include "store/legs.h"
 
 enum { BAD_MAX = 64 }; /* rows moved at a time; what is left is moved at the next reading */
@@ -10,8 +12,8 @@ struct bad_rows {
 };
 
 /* Both queries give row, id, leg, number, body, crc; parts also `open`. */
-static int read_rows(struct database *d, bool parts, const char *leg, struct work *work,
-                     struct bad_rows *bad) {
+static int read_rows(struct database *d, bool parts, const char *leg, struct work *work, struct bad_rows *bad,
+                     int64_t *present) {
   sqlite3_stmt *s = d->statements[parts ? SQL_PARTS_OF_LEG : SQL_EVENTS_OF_LEG];
   int rc;
   bind_string(s, 1, leg);
@@ -28,6 +30,8 @@ static int read_rows(struct database *d, bool parts, const char *leg, struct wor
     } else if (!work_add_fact(work, parts, id, id_bytes, body, body_bytes)) {
       rc = SQLITE_NOMEM;
       break;
+    } else {
+      *present += parts ? number : 1;
     }
   }
   sqlite3_reset(s);
@@ -47,12 +51,45 @@ static int move_row(struct database *d, bool part, sqlite3_int64 row) {
   return rc;
 }
 
+/* What went stands in the CallLog. One that is damaged goes too: it is folded again of what there is. */
+static int read_calllog(struct database *d, const char *leg, struct work *work) {
+  sqlite3_stmt *s = d->statements[SQL_CALLLOG_OF_LEG];
+  bind_string(s, 1, leg);
+  int rc = sqlite3_step(s);
+  bool bad = false;
+  if (rc == SQLITE_ROW) {
+    size_t bytes;
+    const char *body = column_bytes(s, 3, &bytes);
+    bad = calllog_crc(leg, strlen(leg), (uint64_t)sqlite3_column_int64(s, 1), sqlite3_column_int(s, 2) != 0,
+                      body, bytes) != (uint64_t)sqlite3_column_int64(s, 4);
+    if (!bad) {
+      work->calllog = strndup(body, bytes);
+      work->calllog_bytes = bytes;
+    }
+  }
+  sqlite3_int64 row = rc == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+  bool no_memory = rc == SQLITE_ROW && !bad && work->calllog == NULL;
+  sqlite3_reset(s);
+  if (no_memory) return SQLITE_NOMEM;
+  if (!bad) return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+  return calllog_move(d, row, leg);
+}
+
+int calllog_move(struct database *d, int64_t row, const char *leg) {
+  int rc = run_for_row(d, SQL_QUARANTINE_CALLLOG, row);
+  if (rc == SQLITE_OK) rc = run_for_row(d, SQL_DROP_CALLLOG, row);
+  if (rc == SQLITE_OK) rc = legs_count_again(d, leg);
+  if (rc == SQLITE_OK) database_moved(d, "calllogs", row, leg);
+  return rc;
+}
+
 int facts_load(struct database *d, const char *leg, struct work *work) {
-  bool any = false;
+  bool any = false, gone;
+  int64_t present = 0;
   if (leg == NULL) return SQLITE_OK;
   for (int parts = 0; parts <= 1; parts++) {
     struct bad_rows bad = {.count = 0};
-    int rc = read_rows(d, parts == 1, leg, work, &bad);
+    int rc = read_rows(d, parts == 1, leg, work, &bad, &present);
     for (size_t i = 0; rc == SQLITE_OK && i < bad.count; i++) {
       rc = move_row(d, parts == 1, bad.rows[i]);
       database_moved(d, parts == 1 ? "parts" : "events", bad.rows[i], leg);
@@ -60,5 +97,7 @@ int facts_load(struct database *d, const char *leg, struct work *work) {
     if (rc != SQLITE_OK) return rc;
     any = any || bad.count > 0;
   }
-  return any ? legs_count_again(d, leg) : SQLITE_OK;
+  int rc = any ? legs_count_again(d, leg) : SQLITE_OK;
+  if (rc == SQLITE_OK) rc = legs_check(d, leg, any ? -1 : present, &gone);
+  return rc == SQLITE_OK && gone ? read_calllog(d, leg, work) : rc;
 }

@@ -9,4 +9,7 @@
  * to `quarantine` and not added (database_moved()). SQLITE_OK or an error. */
 int facts_load(struct database *d, const char *leg, struct work *work);
 
+/* Moves a damaged CallLog to `quarantine`; its leg counts as one whose CallLog is to be made again. */
+int calllog_move(struct database *d, int64_t row, const char *leg);
+
 #endif

@@ -3,7 +3,7 @@
 #include <time.h>
 
 struct leg_row {
-  int64_t revision, settled, ended_at_ms;
+  int64_t revision, settled, ended_at_ms, gone;
   int open;
   bool ended;
 };
@@ -15,7 +15,8 @@ static int read_row(sqlite3_stmt *s, struct leg_row *row) {
                           .settled = sqlite3_column_int64(s, 1),
                           .open = sqlite3_column_int(s, 2),
                           .ended = sqlite3_column_int(s, 3) != 0,
-                          .ended_at_ms = sqlite3_column_int64(s, 4)};
+                          .ended_at_ms = sqlite3_column_int64(s, 4),
+                          .gone = sqlite3_column_int64(s, 5)};
   return rc;
 }
 
@@ -34,7 +35,7 @@ static int get(struct database *d, const char *leg, struct leg_row *row, bool *c
   *row = (struct leg_row){.settled = -1};
   bind_string(s, 1, leg);
   int rc = read_row(s, row);
-  bool bad = rc == SQLITE_ROW && sqlite3_column_int(s, 5) == 0;
+  bool bad = rc == SQLITE_ROW && sqlite3_column_int(s, 6) == 0;
   sqlite3_reset(s);
   *counted = bad;
   if (!bad) return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
@@ -52,6 +53,7 @@ static int put(struct database *d, const char *leg, const struct leg_row *row) {
   sqlite3_bind_int(s, 4, row->open);
   sqlite3_bind_int(s, 5, row->ended);
   sqlite3_bind_int64(s, 6, row->ended_at_ms);
+  sqlite3_bind_int64(s, 7, row->gone);
   return database_run(d, SQL_PUT_LEG);
 }
 
@@ -104,9 +106,19 @@ int legs_count_again(struct database *d, const char *leg) {
   int rc = get(d, leg, &row, &counted);
   if (rc == SQLITE_OK) rc = count_leg(d, leg, &now);
   if (rc != SQLITE_OK) return rc;
-  row.revision = now.revision;
+  row.revision = now.revision + row.gone;
   row.settled = now.settled < row.settled || counted ? now.settled : row.settled;
   if (row.settled > row.revision || row.revision == 0) row.settled = row.revision;
   row.open = now.open;
   return put(d, leg, &row);
+}
+
+int legs_check(struct database *d, const char *leg, int64_t present, bool *gone) {
+  struct leg_row row;
+  bool counted;
+  int rc = get(d, leg, &row, &counted);
+  *gone = rc == SQLITE_OK && row.gone > 0;
+  if (rc != SQLITE_OK) return rc;
+  if (counted) return put(d, leg, &row);
+  return present < 0 || row.revision - row.gone == present ? SQLITE_OK : SQLITE_CORRUPT_INDEX;
 }

@@ -105,7 +105,10 @@ int salvage_copy(const char *path, struct salvage_report *report, char *why, siz
     return -1;
   }
   remove_copy(path);
-  if (database_connect(&fresh, making, why, why_bytes) != 0) return -1;
+  if (database_connect(&fresh, making, why, why_bytes) != 0) {
+    remove_copy(path);
+    return -1;
+  }
   sqlite3_exec(fresh.db, "PRAGMA synchronous = OFF", NULL, NULL, NULL); /* it is synced once, at the end */
   int rc = salvage_rows_open(&s.rows, fresh.db) == SQLITE_OK
                ? carve_into(&s, path, why, why_bytes)

@@ -66,11 +66,12 @@ static const struct shape shapes[SALVAGE_TABLES] = {
      " ON CONFLICT (row) DO UPDATE SET mongo = excluded.mongo, redis_queue = excluded.redis_queue,"
      " redis_alerts = excluded.redis_alerts, crc = excluded.crc, fact = excluded.fact, n = excluded.n,"
      " at_ms = excluded.at_ms WHERE excluded.leg = leg AND excluded.kind = kind AND excluded.id = id"},
-    {"legs", "tiiiiii", false, false, 0, -1, -1, NULL,
-     "INSERT INTO legs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (leg) DO UPDATE SET"
+    {"legs", "tiiiiiii", false, false, 0, -1, -1, NULL,
+     "INSERT INTO legs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (leg) DO UPDATE SET"
      " revision = excluded.revision, settled = excluded.settled, open = excluded.open, ended = "
      "excluded.ended,"
-     " ended_at_ms = excluded.ended_at_ms, crc = excluded.crc WHERE excluded.revision >= revision"},
+     " ended_at_ms = excluded.ended_at_ms, gone = excluded.gone, crc = excluded.crc"
+     " WHERE excluded.revision >= revision"},
     {"meta", "tti", false, false, -1, 0, 1, value_is_sound,
      "INSERT INTO meta VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET value = excluded.value,"
      " crc = excluded.crc"},
@@ -216,7 +217,9 @@ int salvage_row(struct salvage_rows *s, const struct carved_row *row, enum salva
   else
     rc = check_record(s, table, row, &sound);
   if (rc != SQLITE_OK) return rc;
-  return sound ? put_row(s, table, row, taken) : quarantine_row(s, &shapes[table], row, taken);
+  if (sound) return put_row(s, table, row, taken);
+  /* An index of `parts` has the shape of `meta`. */
+  return table == SALVAGE_VALUES ? SQLITE_OK : quarantine_row(s, &shapes[table], row, taken);
 }
 
 /* ---- before and after ---- */

@@ -12,7 +12,7 @@ enum salvaged {
   SALVAGED_QUARANTINED
 };
 
-enum { SALVAGE_EVENTS, SALVAGE_TABLES = 6 };
+enum { SALVAGE_EVENTS, SALVAGE_VALUES = 5, SALVAGE_TABLES }; /* the first and the last of the tables */
 
 struct salvage_rows {
   sqlite3 *db;

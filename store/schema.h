@@ -19,7 +19,7 @@ enum { STORE_SCHEMA_VERSION = 2 };
 #define OUTBOX_CRC     "record_crc(" OUTBOX_COLUMNS ")"
 #define TRIES_COLUMNS  "row, sink, tries, reason, at_ms"
 #define TRIES_CRC      "record_crc(" TRIES_COLUMNS ")"
-#define LEG_COLUMNS    "leg, revision, settled, open, ended, ended_at_ms"
+#define LEG_COLUMNS    "leg, revision, settled, open, ended, ended_at_ms, gone"
 #define LEG_CRC        "record_crc(" LEG_COLUMNS ")"
 
 /* The version of a file; 0: it is empty; -1: it cannot be read. */

@@ -40,17 +40,21 @@ const char *const statement_sql[] = {
     [SQL_QUARANTINE_PART] =
         "INSERT INTO quarantine (source, leg, id, body, crc, found_at_ms)"
         " SELECT 'parts', leg, part, body, crc, " NOW_MS " FROM parts WHERE row = ?1",
-    [SQL_FORGET_EVENT_ID] = "DELETE FROM event_ids WHERE id = (SELECT id FROM events WHERE row = ?1)",
+    /* The id may be what is damaged: the outbox knows it too. */
+    [SQL_FORGET_EVENT_ID] =
+        "DELETE FROM event_ids WHERE id IN (SELECT id FROM events WHERE row = ?1 UNION SELECT o.id"
+        " FROM events AS e JOIN outbox AS o ON o.leg = e.leg WHERE e.row = ?1 AND o.kind = 0 AND o.fact = "
+        "?1)",
     [SQL_DROP_EVENT] = "DELETE FROM events WHERE row = ?1",
     [SQL_DROP_PART] = "DELETE FROM parts WHERE row = ?1",
     [SQL_FORGET_OLD_IDS] = "DELETE FROM event_ids WHERE seen_at_ms < ?1",
     [SQL_OPEN_LEGS] = "SELECT leg FROM legs INDEXED BY legs_unsettled WHERE open <> 0 OR revision > settled",
     [SQL_PART_N] = "SELECT n FROM parts WHERE leg = ?1 AND part = ?2",
     [SQL_OPEN_PARTS] = "SELECT EXISTS (SELECT 1 FROM parts WHERE leg = ?1 AND open = 1)",
-    [SQL_GET_LEG] =
-        "SELECT revision, settled, open, ended, ended_at_ms, crc = " LEG_CRC " FROM legs WHERE leg = ?1",
+    [SQL_GET_LEG] = "SELECT revision, settled, open, ended, ended_at_ms, gone, crc = " LEG_CRC
+                    " FROM legs WHERE leg = ?1",
     [SQL_PUT_LEG] = "INSERT OR REPLACE INTO legs (" LEG_COLUMNS
-                    ", crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, record_crc(?1, ?2, ?3, ?4, ?5, ?6))",
+                    ", crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, record_crc(?1, ?2, ?3, ?4, ?5, ?6, ?7))",
     [SQL_COUNT_LEG] =
         "SELECT (SELECT count(*) FROM events WHERE leg = ?1) + coalesce((SELECT sum(n) FROM parts WHERE leg "
         "= "
@@ -58,7 +62,7 @@ const char *const statement_sql[] = {
         " coalesce((SELECT revision FROM calllogs WHERE leg = ?1), -1),"
         " EXISTS (SELECT 1 FROM parts WHERE leg = ?1 AND open = 1)"
         " + 2 * coalesce((SELECT open FROM calllogs WHERE leg = ?1), 0),"
-        " coalesce((SELECT 1 - open FROM calllogs WHERE leg = ?1), 0), " NOW_MS,
+        " coalesce((SELECT 1 - open FROM calllogs WHERE leg = ?1), 0), " NOW_MS ", 0",
     [SQL_QUARANTINE_LEG] =
         "INSERT INTO quarantine (source, leg, crc, found_at_ms)"
         " SELECT 'legs', leg, crc, " NOW_MS " FROM legs WHERE leg = ?1",
@@ -71,6 +75,11 @@ const char *const statement_sql[] = {
     [SQL_APPEND_ALERT] = APPEND "?1 AS leg, 2 AS kind, ?2 AS id, 0 AS n, 0 AS fact, " NOW_MS
                                 " AS at_ms, ?3 AS body, 4 AS mongo, 4 AS redis_queue, 0 AS redis_alerts)",
     [SQL_GET_VALUE] = "SELECT value, crc FROM meta WHERE key = ?1",
+    [SQL_CALLLOG_OF_LEG] = "SELECT row, revision, open, body, crc FROM calllogs WHERE leg = ?1",
+    [SQL_QUARANTINE_CALLLOG] =
+        "INSERT INTO quarantine (source, leg, id, body, crc, found_at_ms)"
+        " SELECT 'calllogs', leg, call_log_id, body, crc, " NOW_MS " FROM calllogs WHERE row = ?1",
+    [SQL_DROP_CALLLOG] = "DELETE FROM calllogs WHERE row = ?1",
     [SQL_QUARANTINE_VALUE] =
         "INSERT INTO quarantine (source, id, body, crc, found_at_ms)"
         " SELECT 'meta', key, value, crc, " NOW_MS " FROM meta WHERE key = ?1",

@@ -245,7 +245,9 @@ void store_collect(struct store *s, void (*answer)(void *arg, const struct store
                                    .status = work->status,
                                    .error = work->status == STORE_FAILED ? work->error : NULL,
                                    .fact_count = work->fact_count,
-                                   .facts = work->facts};
+                                   .facts = work->facts,
+                                   .calllog = work->calllog,
+                                   .calllog_bytes = work->calllog_bytes};
     answer(arg, &a);
   }
   work_free_list(first);

@@ -61,6 +61,10 @@ struct store_answer {
   const char *error;
   size_t fact_count;
   const struct store_fact *facts; /* events in the order of arrival, then parts; valid during the callback */
+  /* The leg's CallLog as it is stored, when some of its facts went (delivered, or lost with a damaged file) and
+   * facts were asked for: a finished CallLog holds them. NULL: none went, or there is no CallLog. */
+  const char *calllog;
+  size_t calllog_bytes;
 };
 
 struct store_options {
