@@ -6,6 +6,7 @@
 
 #include "store/facts.h"
 #include "store/legs.h"
+#include "store/outbox_job.h"
 
 static const int64_t event_id_life_ms = 72LL * 3600 * 1000;
 static const int64_t forget_every_ms = 600000;
@@ -28,25 +29,6 @@ static size_t length_of(const char *text) {
   return text == NULL ? 0 : strlen(text);
 }
 
-static int append_event(struct database *d, int64_t fact) {
-  sqlite3_bind_int64(d->statements[SQL_APPEND_EVENT], 1, fact);
-  return database_run(d, SQL_APPEND_EVENT);
-}
-
-static int append_part(struct database *d, const char *leg, const char *part) {
-  bind_string(d->statements[SQL_APPEND_PART], 1, leg);
-  bind_string(d->statements[SQL_APPEND_PART], 2, part);
-  return database_run(d, SQL_APPEND_PART);
-}
-
-static int append_alert(struct database *d, const struct store_request *r) {
-  sqlite3_stmt *s = d->statements[SQL_APPEND_ALERT];
-  bind_string(s, 1, r->leg);
-  bind_string(s, 2, r->id);
-  bind_bytes(s, 3, r->body, r->body_bytes);
-  return database_run(d, SQL_APPEND_ALERT);
-}
-
 static int put_event(struct database *d, const struct store_request *r, struct work *w) {
   sqlite3_stmt *ids = d->statements[SQL_PUT_EVENT_ID], *s = d->statements[SQL_PUT_EVENT];
   bind_string(ids, 1, r->id);
@@ -65,7 +47,8 @@ static int put_event(struct database *d, const struct store_request *r, struct w
                      event_crc(r->id, length_of(r->id), r->leg == NULL ? "" : r->leg, length_of(r->leg),
                                r->at_ms, r->body, r->body_bytes));
   rc = database_run(d, SQL_PUT_EVENT);
-  if (rc == SQLITE_OK && r->leg != NULL && r->deliver) rc = append_event(d, sqlite3_last_insert_rowid(d->db));
+  if (rc == SQLITE_OK && r->leg != NULL && r->deliver)
+    rc = outbox_append_event(d, sqlite3_last_insert_rowid(d->db));
   if (rc == SQLITE_OK) rc = legs_event(d, r->leg);
   return rc == SQLITE_OK ? forget_old_ids(d, r->at_ms) : rc;
 }
@@ -100,7 +83,7 @@ static int put_part(struct database *d, const struct store_request *r, struct wo
     w->status = STORE_DUPLICATE;
     return rc;
   }
-  if (r->deliver) rc = append_part(d, r->leg, r->id);
+  if (r->deliver) rc = outbox_append_part(d, r->leg, r->id);
   return rc == SQLITE_OK ? legs_part(d, r->leg, old_n, r->n) : rc;
 }
 
@@ -146,7 +129,7 @@ static int put(struct database *d, struct work *w) {
     case STORE_PUT_CALLLOG:
       return put_calllog(d, &w->request, w);
     case STORE_PUT_ALERT:
-      return append_alert(d, &w->request);
+      return outbox_append_alert(d, &w->request);
     case STORE_LOAD_LEG:
       return SQLITE_OK;
   }
@@ -164,11 +147,19 @@ static bool run_request(struct database *d, struct work *w, struct batch_result 
   bool wants_facts = w->request.want_facts || w->request.kind == STORE_LOAD_LEG;
   work_reset(w);
   d->moved = 0;
+  memset(d->change, 0, sizeof d->change);
+  d->uncounted = false;
   int rc = database_run(d, SQL_SAVEPOINT);
-  if (rc == SQLITE_OK) rc = put(d, w);
+  if (rc == SQLITE_OK) rc = w->job != NULL ? outbox_run_job(d, w->job) : put(d, w);
   if (rc == SQLITE_OK && wants_facts) rc = facts_load(d, w->request.leg, w);
   if (rc == SQLITE_OK) {
     out->quarantined += d->moved;
+    for (int i = 0; i < SINK_COUNT; i++) {
+      out->change[i].pending += d->change[i].pending;
+      out->change[i].dead += d->change[i].dead;
+      out->change[i].writes += d->change[i].writes;
+    }
+    out->uncounted = out->uncounted || d->uncounted;
     if (d->moved > 0) memcpy(out->quarantined_last, d->moved_last, sizeof out->quarantined_last);
     database_run(d, SQL_RELEASE);
     return true;
@@ -231,7 +222,8 @@ static int try_transaction(struct database *d, struct work *const *items, size_t
   for (size_t i = 0; i < count; i++) {
     now.duplicates += items[i]->status == STORE_DUPLICATE;
     now.failures += items[i]->status == STORE_FAILED;
-    now.rows += items[i]->status == STORE_DONE && items[i]->request.kind != STORE_LOAD_LEG;
+    now.rows +=
+        items[i]->status == STORE_DONE && items[i]->job == NULL && items[i]->request.kind != STORE_LOAD_LEG;
   }
   *out = now;
   return SQLITE_OK;

@@ -13,6 +13,8 @@ struct batch_result {
   bool written, failed; /* the last attempt of a transaction: it wrote; it failed */
   char reason[256];     /* of the failed attempt */
   char quarantined_last[256];
+  struct outbox_change change[SINK_COUNT];
+  bool uncounted;
 };
 
 /* Fills every work's status, error and facts, and adds to `out`. When the transaction fails, each

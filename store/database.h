@@ -39,7 +39,23 @@ enum statement {
   SQL_APPEND_EVENT,
   SQL_APPEND_PART,
   SQL_APPEND_ALERT,
-  SQL_GET_VALUE,
+  SQL_OUTBOX_HEAD,
+  SQL_OUTBOX_LEG,
+  SQL_PUT_TRIES,
+  SQL_DROP_TRIES,
+  SQL_DROP_TRIES_OF_ROW,
+  SQL_QUARANTINE_OUTBOX,
+  SQL_DROP_OUTBOX,
+  SQL_APPEND_LIKE,
+  SQL_COUNT_DEAD,
+  SQL_DATA_VERSION,
+  SQL_LAST_ROW,
+  SQL_SET_STATE, /* from here: one a sink */
+  SQL_REWIND = SQL_SET_STATE + SINK_COUNT,
+  SQL_IN_INDEX = SQL_REWIND + SINK_COUNT,
+  SQL_COUNT_PENDING = SQL_IN_INDEX + SINK_COUNT,
+  SQL_OLDEST = SQL_COUNT_PENDING + SINK_COUNT,
+  SQL_GET_VALUE = SQL_OLDEST + SINK_COUNT,
   SQL_CALLLOG_OF_LEG,
   SQL_QUARANTINE_CALLLOG,
   SQL_DROP_CALLLOG,
@@ -50,6 +66,11 @@ enum statement {
 };
 extern const char *const statement_sql[];
 
+struct outbox_change { /* of one sink's rows, by the request at work */
+  int64_t pending, dead;
+  uint64_t writes;
+};
+
 struct database {
   sqlite3 *db; /* NULL: it is away, see mend.h */
   int lock_fd;
@@ -59,6 +80,8 @@ struct database {
   /* Rows that the request at work has moved to `quarantine`, and the newest in words. */
   uint64_t moved;
   char moved_last[256];
+  struct outbox_change change[SINK_COUNT];
+  bool uncounted; /* a row of unknown states went: `change` does not tell */
 };
 
 /* Makes the directory (0700) when missing and takes the lock. 0, or -1 with `why`. */

@@ -27,7 +27,7 @@ static int read_rows(struct database *d, bool parts, const char *leg, struct wor
                          : event_crc(id, id_bytes, own_leg, leg_bytes, number, body, body_bytes);
     if (crc != (uint64_t)sqlite3_column_int64(s, 5)) {
       if (bad->count < BAD_MAX) bad->rows[bad->count++] = sqlite3_column_int64(s, 0);
-    } else if (!work_add_fact(work, parts, id, id_bytes, body, body_bytes)) {
+    } else if (work != NULL && !work_add_fact(work, parts, id, id_bytes, body, body_bytes)) {
       rc = SQLITE_NOMEM;
       break;
     } else {
@@ -48,7 +48,10 @@ static int move_row(struct database *d, bool part, sqlite3_int64 row) {
   int rc = run_for_row(d, part ? SQL_QUARANTINE_PART : SQL_QUARANTINE_EVENT, row);
   if (rc == SQLITE_OK && !part) rc = run_for_row(d, SQL_FORGET_EVENT_ID, row);
   if (rc == SQLITE_OK) rc = run_for_row(d, part ? SQL_DROP_PART : SQL_DROP_EVENT, row);
-  return rc;
+  if ((rc & 0xff) != SQLITE_CORRUPT) return rc;
+  /* The damaged content leads to an entry that no index has: they are made from the content as it is. */
+  rc = sqlite3_exec(d->db, part ? "REINDEX parts" : "REINDEX events", NULL, NULL, NULL);
+  return rc == SQLITE_OK ? run_for_row(d, part ? SQL_DROP_PART : SQL_DROP_EVENT, row) : rc;
 }
 
 /* What went stands in the CallLog. One that is damaged goes too: it is folded again of what there is. */
@@ -100,4 +103,8 @@ int facts_load(struct database *d, const char *leg, struct work *work) {
   int rc = any ? legs_count_again(d, leg) : SQLITE_OK;
   if (rc == SQLITE_OK) rc = legs_check(d, leg, any ? -1 : present, &gone);
   return rc == SQLITE_OK && gone ? read_calllog(d, leg, work) : rc;
+}
+
+int facts_check(struct database *d, const char *leg) {
+  return facts_load(d, leg, NULL);
 }

@@ -8,6 +8,8 @@
 /* Adds every event of the leg in the order of arrival, then every part, to the work. A bad row is moved
  * to `quarantine` and not added (database_moved()). SQLITE_OK or an error. */
 int facts_load(struct database *d, const char *leg, struct work *work);
+/* The same, for the sake of the moving alone. */
+int facts_check(struct database *d, const char *leg);
 
 /* Moves a damaged CallLog to `quarantine`; its leg counts as one whose CallLog is to be made again. */
 int calllog_move(struct database *d, int64_t row, const char *leg);

@@ -36,11 +36,19 @@ int outbox_reader_open(struct outbox_reader **out, struct store *s, enum sink_id
                        char *why, size_t why_bytes);
 void outbox_reader_close(struct outbox_reader *r);
 /* Pending rows above `after` in order, at most `max` of them and about `max_bytes` of bodies; strings live during
- * the callback. A row or a body with a bad checksum is reported to the store, which moves it to quarantine, and is
- * left out. 0, or -1. */
+ * the callback. A row with a bad checksum is reported to the store, which moves it to quarantine and appends its fact
+ * again; one whose fact is bad or gone is dead for MongoDB, and has an empty body for the queue, which reads documents.
+ * Both are left out here. After MongoDB: only rows that are not pending there. 0, or -1. */
 int outbox_read(struct outbox_reader *r, int64_t after, size_t max, size_t max_bytes,
                 void (*row)(void *arg, const struct sink_row *row, uint32_t tries), void *arg);
-/* The low-water mark: every row up to it is finished (done, dead, dropped, not for this sink). */
+/* The same for one leg, whatever its rows' numbers. `*more`: rows of it are left. */
+int outbox_read_leg(struct outbox_reader *r, const char *leg, size_t max, size_t max_bytes,
+                    void (*row)(void *arg, const struct sink_row *row, uint32_t tries), void *arg,
+                    bool *more);
+/* The cursor as it will be when these rows are finished too; they stand in order. -1: cannot be read. */
+int64_t outbox_low_water(struct outbox_reader *r, const int64_t *rows, size_t count);
+/* The low-water mark: every row up to it is finished (done, dead, dropped, not for this sink); after MongoDB never
+ * above MongoDB's own. -1: cannot be read. */
 int64_t outbox_cursor(struct outbox_reader *r);
 /* Returns when it is on disk: 0; -1: it is not (full disk), and the rows are as they were. */
 int outbox_mark(struct store *s, enum sink_id sink, const struct outbox_mark *marks, size_t count);

@@ -74,6 +74,80 @@ const char *const statement_sql[] = {
                                " FROM parts WHERE leg = ?1 AND part = ?2)",
     [SQL_APPEND_ALERT] = APPEND "?1 AS leg, 2 AS kind, ?2 AS id, 0 AS n, 0 AS fact, " NOW_MS
                                 " AS at_ms, ?3 AS body, 4 AS mongo, 4 AS redis_queue, 0 AS redis_alerts)",
+    [SQL_OUTBOX_HEAD] =
+        "SELECT kind, mongo, redis_queue, redis_alerts, crc = " OUTBOX_CRC
+        ","
+        " CASE kind WHEN 0 THEN EXISTS (SELECT 1 FROM events AS e WHERE e.row = outbox.fact AND e.leg = "
+        "outbox.leg AND e.id = outbox.id)"
+        " ELSE EXISTS (SELECT 1 FROM parts AS p WHERE p.row = outbox.fact AND p.leg = outbox.leg"
+        " AND p.part = outbox.id) END FROM outbox WHERE row = ?1",
+    [SQL_OUTBOX_LEG] = "SELECT leg FROM outbox WHERE row = ?1",
+    [SQL_PUT_TRIES] = "INSERT OR REPLACE INTO outbox_tries (" TRIES_COLUMNS ", crc) SELECT *, " TRIES_CRC
+                      " FROM (SELECT ?1 AS row, ?2 AS sink, ?3 AS tries, ?4 AS reason, " NOW_MS " AS at_ms)",
+    [SQL_DROP_TRIES] = "DELETE FROM outbox_tries WHERE row = ?1 AND sink = ?2",
+    [SQL_DROP_TRIES_OF_ROW] = "DELETE FROM outbox_tries WHERE row = ?1",
+    [SQL_QUARANTINE_OUTBOX] =
+        "INSERT INTO quarantine (source, leg, id, body, crc, found_at_ms)"
+        " SELECT 'outbox', leg, id, body, crc, " NOW_MS " FROM outbox WHERE row = ?1",
+    [SQL_DROP_OUTBOX] = "DELETE FROM outbox WHERE row = ?1",
+    [SQL_APPEND_LIKE] = "INSERT INTO outbox (" OUTBOX_COLUMNS ", crc) SELECT *, " OUTBOX_CRC
+                        " FROM (WITH bad AS (SELECT leg, id, fact FROM outbox WHERE row = ?1)"
+                        " SELECT row_number() OVER (ORDER BY kind, fact)"
+                        " + coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = 'outbox'), 0) AS row,"
+                        " leg, kind, id, n, fact, " NOW_MS
+                        " AS at_ms, NULL AS body, 0 AS mongo, 0 AS redis_queue,"
+                        " 4 AS redis_alerts FROM"
+                        " (SELECT e.leg, 0 AS kind, e.id, 0 AS n, e.row AS fact FROM bad JOIN events AS e"
+                        " ON e.row = bad.fact AND (e.leg = bad.leg OR e.id = bad.id)"
+                        " UNION SELECT e.leg, 0, e.id, 0, e.row FROM bad JOIN events AS e"
+                        " ON e.leg = bad.leg AND e.id = bad.id"
+                        " UNION SELECT p.leg, 1, p.part, p.n, p.row FROM bad JOIN parts AS p"
+                        " ON p.row = bad.fact AND (p.leg = bad.leg OR p.part = bad.id)"
+                        " UNION SELECT p.leg, 1, p.part, p.n, p.row FROM bad JOIN parts AS p"
+                        " ON p.leg = bad.leg AND p.part = bad.id))",
+    [SQL_COUNT_DEAD] =
+        "SELECT total(mongo = 2), total(redis_queue = 2), total(redis_alerts = 2)"
+        " FROM outbox INDEXED BY outbox_dead WHERE mongo = 2 OR redis_queue = 2 OR redis_alerts = 2",
+    [SQL_DATA_VERSION] = "PRAGMA data_version",
+    [SQL_LAST_ROW] = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'",
+    [SQL_SET_STATE + SINK_MONGO] =
+        "UPDATE outbox SET mongo = ?2, crc = record_crc(row, leg, kind, id, n, fact, at_ms, body, ?2, "
+        "redis_queue, redis_alerts) WHERE row = ?1",
+    [SQL_REWIND + SINK_MONGO] =
+        "UPDATE outbox SET mongo = 0, crc = record_crc(row, leg, kind, id, n, fact, at_ms, body, 0, "
+        "redis_queue, redis_alerts)"
+        " WHERE row > ?1 AND row <= ?2 AND mongo = 1 AND crc = " OUTBOX_CRC,
+    [SQL_IN_INDEX + SINK_MONGO] =
+        "SELECT row FROM outbox INDEXED BY outbox_mongo WHERE mongo = 0 AND row = ?1",
+    [SQL_COUNT_PENDING + SINK_MONGO] = "SELECT count(*) FROM outbox INDEXED BY outbox_mongo WHERE mongo = 0",
+    [SQL_OLDEST + SINK_MONGO] =
+        "SELECT at_ms FROM outbox INDEXED BY outbox_mongo WHERE mongo = 0 ORDER BY row LIMIT 1",
+    [SQL_SET_STATE + SINK_REDIS_QUEUE] =
+        "UPDATE outbox SET redis_queue = ?2, crc = record_crc(row, leg, kind, id, n, fact, at_ms, body, "
+        "mongo, ?2, redis_alerts) WHERE row = ?1",
+    [SQL_REWIND + SINK_REDIS_QUEUE] =
+        "UPDATE outbox SET redis_queue = 0, crc = record_crc(row, leg, kind, id, n, fact, at_ms, body, "
+        "mongo, 0, redis_alerts)"
+        " WHERE row > ?1 AND row <= ?2 AND redis_queue = 1 AND crc = " OUTBOX_CRC,
+    [SQL_IN_INDEX + SINK_REDIS_QUEUE] =
+        "SELECT row FROM outbox INDEXED BY outbox_redis_queue WHERE redis_queue = 0 AND row = ?1",
+    [SQL_COUNT_PENDING + SINK_REDIS_QUEUE] =
+        "SELECT count(*) FROM outbox INDEXED BY outbox_redis_queue WHERE redis_queue = 0",
+    [SQL_OLDEST + SINK_REDIS_QUEUE] =
+        "SELECT at_ms FROM outbox INDEXED BY outbox_redis_queue WHERE redis_queue = 0 ORDER BY row LIMIT 1",
+    [SQL_SET_STATE + SINK_REDIS_ALERTS] =
+        "UPDATE outbox SET redis_alerts = ?2, crc = record_crc(row, leg, kind, id, n, fact, at_ms, body, "
+        "mongo, redis_queue, ?2) WHERE row = ?1",
+    [SQL_REWIND + SINK_REDIS_ALERTS] =
+        "UPDATE outbox SET redis_alerts = 0, crc = record_crc(row, leg, kind, id, n, fact, at_ms, body, "
+        "mongo, redis_queue, 0)"
+        " WHERE row > ?1 AND row <= ?2 AND redis_alerts = 1 AND crc = " OUTBOX_CRC,
+    [SQL_IN_INDEX + SINK_REDIS_ALERTS] =
+        "SELECT row FROM outbox INDEXED BY outbox_redis_alerts WHERE redis_alerts = 0 AND row = ?1",
+    [SQL_COUNT_PENDING + SINK_REDIS_ALERTS] =
+        "SELECT count(*) FROM outbox INDEXED BY outbox_redis_alerts WHERE redis_alerts = 0",
+    [SQL_OLDEST + SINK_REDIS_ALERTS] =
+        "SELECT at_ms FROM outbox INDEXED BY outbox_redis_alerts WHERE redis_alerts = 0 ORDER BY row LIMIT 1",
     [SQL_GET_VALUE] = "SELECT value, crc FROM meta WHERE key = ?1",
     [SQL_CALLLOG_OF_LEG] = "SELECT row, revision, open, body, crc FROM calllogs WHERE leg = ?1",
     [SQL_QUARANTINE_CALLLOG] =

@@ -7,9 +7,12 @@
 
 #include "store/store.h"
 
+struct outbox_job;
+
 struct work {
   struct work *next;
   struct store_request request; /* its texts are copies, owned by the work */
+  struct outbox_job *job;       /* of a sink, who waits for it; NULL: a request */
   size_t bytes;                 /* of memory, about */
   enum store_status status;
   char error[256];
