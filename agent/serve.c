@@ -58,6 +58,11 @@ static void wake_loop(void *arg) {
 
 void serve_watch_store(struct serve *s, struct store_stats *stats) {
   store_stats(s->store, stats);
+  if (stats->used_percent < 80) {
+    s->store_short_since_ms = 0;
+  } else if (s->store_short_since_ms == 0) {
+    s->store_short_since_ms = serve_now().wall_us / 1000;
+  }
   if (stats->writable) {
     s->store_away_since_ms = 0;
   } else if (s->store_away_since_ms == 0) {
@@ -150,7 +155,13 @@ static void on_hangup_signal(uv_signal_t *signal, int number) {
 
 static int open_store(struct serve *s) {
   char why[512];
-  const struct store_options options = {.directory = s->config.store_dir, .wake = wake_loop, .wake_arg = s};
+  const struct store_options options = {.directory = s->config.store_dir,
+                                        .wake = wake_loop,
+                                        .wake_arg = s,
+                                        .max_bytes = s->config.store_max_bytes,
+                                        .keep_delivered_ms = s->config.store_keep_delivered_s > 0
+                                                                 ? s->config.store_keep_delivered_s * 1000
+                                                                 : 1};
   if (store_open(&s->store, &options, why, sizeof why) != 0) {
     return cli_failed("serve", "store.dir: %s", why);
   }

@@ -39,7 +39,7 @@ struct serve {
   struct owed *owed;
   uint64_t store_set_aside; /* of it, as far as the log has told */
   bool draining;
-  int64_t store_away_since_ms, draining_since_ms; /* epoch; 0: it is not so */
+  int64_t store_away_since_ms, store_short_since_ms, draining_since_ms; /* epoch; 0: it is not so */
 };
 
 struct moment serve_now(void);

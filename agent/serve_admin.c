@@ -56,10 +56,20 @@ static void ready(struct serve *s, conn_id conn) {
   struct store_stats stats;
   serve_watch_store(s, &stats);
   json_t *reasons = json_array();
-  bool unready = !stats.writable || s->draining;
+  bool is_short = stats.used_percent >= 80, no_room = stats.used_percent >= 95;
+  bool unready = !stats.writable || no_room || s->draining;
   if (!stats.writable) add_reason(reasons, "store", s->store_away_since_ms, stats.reason);
+  if (is_short) {
+    char text[64];
+    snprintf(text, sizeof text, "%d %% of store.max_bytes used", stats.used_percent);
+    add_reason(reasons, "store", s->store_short_since_ms, text);
+  }
   if (s->draining) add_reason(reasons, "agent", s->draining_since_ms, "draining: it is about to stop");
-  json_t *body = json_pack("{s:s, s:o}", "status", unready ? "unready" : "ready", "reasons", reasons);
+  json_t *body = json_pack("{s:s, s:o}", "status",
+                           unready    ? "unready"
+                           : is_short ? "degraded"
+                                      : "ready",
+                           "reasons", reasons);
   reply_json(s, conn, unready ? 503 : 200, body);
   json_decref(body);
 }

@@ -240,32 +240,67 @@ void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, s
   if (!taken) serve_webhook_reply(s, conn, 503, WEBHOOK_UNAVAILABLE, at->mono_us);
 }
 
+/* Facts of a leg, on their way into the engine. */
+struct gathered {
+  json_t **elements;
+  struct part **parts;
+  size_t element_count, part_count;
+};
+
+static bool gather_element(struct gathered *g, json_t *element) {
+  json_t **grown = realloc(g->elements, (g->element_count + 1) * sizeof *grown);
+  if (grown == NULL) return false;
+  g->elements = grown;
+  g->elements[g->element_count++] = json_incref(element);
+  return true;
+}
+
+static bool gather_part(struct gathered *g, const json_t *json) {
+  struct part *part = part_from_json(json);
+  struct part **grown = part != NULL ? realloc(g->parts, (g->part_count + 1) * sizeof *grown) : NULL;
+  if (grown == NULL) {
+    part_free(part);
+    return false;
+  }
+  g->parts = grown;
+  g->parts[g->part_count++] = part;
+  return true;
+}
+
+/* A finished CallLog holds the facts that it was folded from. */
+static bool gather_of_calllog(struct gathered *g, const struct store_answer *answer) {
+  json_t *document = json_read(answer->calllog, answer->calllog_bytes, NULL, 0), *element, *part;
+  json_t *media =
+      json_object_get(json_object_get(json_object_get(document, "metadata"), "sidetone"), "media");
+  size_t i;
+  const char *name;
+  bool all = document != NULL;
+  json_array_foreach(json_object_get(json_object_get(document, "telnyx"), "webhookEvents"), i, element) all =
+      gather_element(g, element) && all;
+  json_object_foreach(media, name, part) all = gather_part(g, part) && all;
+  json_decref(document);
+  return all;
+}
+
 /* Stored facts into the engine; `except` is an event that comes by itself right after. */
 static void give_facts(struct serve *s, const struct moment *at, const char *leg,
                        const struct store_answer *answer, const char *except, bool restart) {
-  json_t **elements = calloc(answer->fact_count + 1, sizeof *elements);
-  struct part **parts = calloc(answer->fact_count + 1, sizeof *parts);
-  size_t element_count = 0, part_count = 0;
-  for (size_t i = 0; elements != NULL && parts != NULL && i < answer->fact_count; i++) {
+  struct gathered g = {0};
+  for (size_t i = 0; i < answer->fact_count; i++) {
     const struct store_fact *f = &answer->facts[i];
     if (except != NULL && !f->is_part && strcmp(f->id, except) == 0) continue;
     json_t *json = json_read(f->body, f->body_bytes, NULL, 0);
-    struct part *part = f->is_part && json != NULL ? part_from_json(json) : NULL;
-    if (part != NULL) {
-      parts[part_count++] = part;
-    } else if (json != NULL && !f->is_part) {
-      elements[element_count++] = json_incref(json);
-    } else {
-      log_event(LOG_ERROR, leg, "a stored fact cannot be read", LOG_TEXT("fact", f->id));
-    }
+    bool taken = json != NULL && (f->is_part ? gather_part(&g, json) : gather_element(&g, json));
+    if (!taken) log_event(LOG_ERROR, leg, "a stored fact cannot be read", LOG_TEXT("fact", f->id));
     json_decref(json);
   }
-  if (elements != NULL && parts != NULL) {
-    engine_facts(s->engine, at, leg, elements, element_count, parts, part_count, restart);
+  if (answer->calllog != NULL && !gather_of_calllog(&g, answer)) {
+    log_event(LOG_ERROR, leg, "the facts in a stored CallLog cannot be read");
   }
-  for (size_t i = 0; i < element_count; i++) json_decref(elements[i]);
-  free(elements);
-  free(parts);
+  engine_facts(s->engine, at, leg, g.elements, g.element_count, g.parts, g.part_count, restart);
+  for (size_t i = 0; i < g.element_count; i++) json_decref(g.elements[i]);
+  free(g.elements);
+  free(g.parts);
 }
 
 static void answer_webhook(struct serve *s, struct ticket *t, const struct store_answer *answer,

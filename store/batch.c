@@ -5,11 +5,9 @@
 #include <time.h>
 
 #include "store/facts.h"
+#include "store/id_clock.h"
 #include "store/legs.h"
 #include "store/outbox_job.h"
-
-static const int64_t event_id_life_ms = 72LL * 3600 * 1000;
-static const int64_t forget_every_ms = 600000;
 
 static double now_seconds(void) {
   struct timespec t;
@@ -17,28 +15,31 @@ static double now_seconds(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static int forget_old_ids(struct database *d, int64_t now_ms) {
-  if (now_ms < d->ids_forgotten_at_ms + forget_every_ms) return SQLITE_OK;
-  sqlite3_bind_int64(d->statements[SQL_FORGET_OLD_IDS], 1, now_ms - event_id_life_ms);
-  int rc = database_run(d, SQL_FORGET_OLD_IDS);
-  if (rc == SQLITE_OK) d->ids_forgotten_at_ms = now_ms;
-  return rc;
-}
-
 static size_t length_of(const char *text) {
   return text == NULL ? 0 : strlen(text);
+}
+
+/* Says no by SQLITE_FULL, and `no_room` tells it from a disk that is full. */
+static int ask_for_room(struct database *d, const char *leg) {
+  bool known = false;
+  int rc = d->room == ROOM_FOR_KNOWN_LEGS ? legs_is_known(d, leg, &known) : SQLITE_OK;
+  if (rc != SQLITE_OK || d->room == ROOM_ENOUGH || known) return rc;
+  d->no_room = true;
+  return SQLITE_FULL;
 }
 
 static int put_event(struct database *d, const struct store_request *r, struct work *w) {
   sqlite3_stmt *ids = d->statements[SQL_PUT_EVENT_ID], *s = d->statements[SQL_PUT_EVENT];
   bind_string(ids, 1, r->id);
-  sqlite3_bind_int64(ids, 2, r->at_ms);
+  sqlite3_bind_int64(ids, 2, id_clock_ms(d));
   int rc = database_run(d, SQL_PUT_EVENT_ID);
   if (rc != SQLITE_OK) return rc;
   if (sqlite3_changes(d->db) == 0) {
     w->status = STORE_DUPLICATE;
     return SQLITE_OK;
   }
+  rc = ask_for_room(d, r->leg);
+  if (rc != SQLITE_OK) return rc;
   bind_string(s, 1, r->id);
   bind_string(s, 2, r->leg);
   sqlite3_bind_int64(s, 3, r->at_ms);
@@ -49,8 +50,7 @@ static int put_event(struct database *d, const struct store_request *r, struct w
   rc = database_run(d, SQL_PUT_EVENT);
   if (rc == SQLITE_OK && r->leg != NULL && r->deliver)
     rc = outbox_append_event(d, sqlite3_last_insert_rowid(d->db));
-  if (rc == SQLITE_OK) rc = legs_event(d, r->leg);
-  return rc == SQLITE_OK ? forget_old_ids(d, r->at_ms) : rc;
+  return rc == SQLITE_OK ? legs_event(d, r->leg) : rc;
 }
 
 /* n of the part as it is stored: 0 when it is not. */
@@ -68,6 +68,7 @@ static int put_part(struct database *d, const struct store_request *r, struct wo
   sqlite3_stmt *s = d->statements[SQL_PUT_PART];
   uint64_t old_n;
   int rc = stored_n(d, r, &old_n);
+  if (rc == SQLITE_OK && old_n == 0 && d->room == ROOM_NONE) rc = ask_for_room(d, r->leg);
   if (rc != SQLITE_OK) return rc;
   bind_string(s, 1, r->leg);
   bind_string(s, 2, r->id);
@@ -148,7 +149,7 @@ static bool run_request(struct database *d, struct work *w, struct batch_result 
   work_reset(w);
   d->moved = 0;
   memset(d->change, 0, sizeof d->change);
-  d->uncounted = false;
+  d->uncounted = d->no_room = false;
   int rc = database_run(d, SQL_SAVEPOINT);
   if (rc == SQLITE_OK) rc = w->job != NULL ? outbox_run_job(d, w->job) : put(d, w);
   if (rc == SQLITE_OK && wants_facts) rc = facts_load(d, w->request.leg, w);
@@ -165,7 +166,9 @@ static bool run_request(struct database *d, struct work *w, struct batch_result 
     return true;
   }
   database_check(d, rc);
-  refuse(w, rc == SQLITE_NOMEM || rc == SQLITE_TOOBIG ? sqlite3_errstr(rc) : sqlite3_errmsg(d->db));
+  refuse(w, d->no_room                                  ? d->room_reason
+            : rc == SQLITE_NOMEM || rc == SQLITE_TOOBIG ? sqlite3_errstr(rc)
+                                                        : sqlite3_errmsg(d->db));
   if (sqlite3_get_autocommit(d->db)) return false;
   database_run(d, SQL_ROLLBACK_TO);
   database_run(d, SQL_RELEASE);

@@ -11,8 +11,7 @@
 #include "store/schema.h"
 
 enum {
-  VALUE_MAX_BYTES = 32 << 20, /* of one row: twice the largest document MongoDB takes */
-  BUSY_MS = 5000              /* somebody else's lock: a copy being made, an administrator's shell */
+  VALUE_MAX_BYTES = 32 << 20 /* of one row: twice the largest document MongoDB takes */
 };
 
 bool database_path(const char *directory, char *out, size_t out_bytes) {
@@ -113,12 +112,21 @@ int database_connect(struct database *d, const char *path, char *why, size_t why
                ? 0
                : sql_failure(d, path, "cannot be opened", why, why_bytes);
   if (rc == 0) {
-    sqlite3_busy_timeout(d->db, BUSY_MS);
+    sqlite3_busy_timeout(d->db, DATABASE_BUSY_MS);
     sqlite3_limit(d->db, SQLITE_LIMIT_LENGTH, VALUE_MAX_BYTES);
     rc = set_up(d, path, why, why_bytes);
   }
+  if (rc == 0) database_bound_log(d);
   if (rc != 0) database_disconnect(d);
   return rc;
+}
+
+void database_bound_log(struct database *d) {
+  char sql[128];
+  if (d->db == NULL || d->log_pages == 0) return;
+  snprintf(sql, sizeof sql, "PRAGMA wal_autocheckpoint = %d; PRAGMA journal_size_limit = %d", d->log_pages,
+           d->log_pages * 4096 * 2);
+  sqlite3_exec(d->db, sql, NULL, NULL, NULL);
 }
 
 void database_disconnect(struct database *d) {

@@ -10,6 +10,8 @@
 
 #include "store/store.h"
 
+enum { DATABASE_BUSY_MS = 5000 }; /* somebody else's lock: a copy being made, an administrator's shell */
+
 enum statement {
   SQL_BEGIN,
   SQL_COMMIT,
@@ -56,6 +58,18 @@ enum statement {
   SQL_COUNT_PENDING = SQL_IN_INDEX + SINK_COUNT,
   SQL_OLDEST = SQL_COUNT_PENDING + SINK_COUNT,
   SQL_GET_VALUE = SQL_OLDEST + SINK_COUNT,
+  SQL_PAGE_COUNT,
+  SQL_FREE_PAGES,
+  SQL_ENDED_LEG,
+  SQL_LEG_ROWS,
+  SQL_DROP_TRIES_OF_LEG,
+  SQL_DROP_OUTBOX_OF_LEG,
+  SQL_DROP_EVENTS_OF_LEG,
+  SQL_DROP_PARTS_OF_LEG,
+  SQL_OLDEST_GONE,
+  SQL_DROP_CALLLOG_OF_LEG,
+  SQL_DROP_LEG,
+  SQL_DROP_LEGLESS,
   SQL_CALLLOG_OF_LEG,
   SQL_QUARANTINE_CALLLOG,
   SQL_DROP_CALLLOG,
@@ -76,7 +90,11 @@ struct database {
   int lock_fd;
   bool damaged; /* SQLite met what cannot be */
   sqlite3_stmt *statements[SQL_COUNT];
-  int64_t ids_forgotten_at_ms; /* when event ids were last dropped for their age */
+  int64_t id_clock_offset_ms, id_clock_kept_ms; /* id_clock.c */
+  int log_pages;                                /* after how many the log is written back; 0: SQLite's own */
+  enum { ROOM_ENOUGH, ROOM_FOR_KNOWN_LEGS, ROOM_NONE } room; /* space.c */
+  char room_reason[64];
+  bool no_room; /* the request at work was refused for it */
   /* Rows that the request at work has moved to `quarantine`, and the newest in words. */
   uint64_t moved;
   char moved_last[256];
@@ -89,6 +107,8 @@ int database_lock(struct database *d, const char *directory, char *why, size_t w
 /* Makes the file (0600) when missing, checks its version, prepares the statements. 0, or -1 with `why`; then it is
  * not connected, and `damaged` says whether the file is malformed. */
 int database_connect(struct database *d, const char *path, char *why, size_t why_bytes);
+/* Takes over `log_pages`. */
+void database_bound_log(struct database *d);
 /* Leaves a damaged file and its log as they are. */
 void database_disconnect(struct database *d);
 /* Disconnects and gives the lock up. */

@@ -21,4 +21,10 @@ int legs_count_again(struct database *d, const char *leg);
  * lost. */
 int legs_check(struct database *d, const char *leg, int64_t present, bool *gone);
 
+/* Has the leg ended, and does a sound CallLog hold all its facts? */
+int legs_calllog_holds_all(struct database *d, const char *leg, bool *holds);
+/* All facts of the leg were deleted; its revision stays. */
+int legs_facts_went(struct database *d, const char *leg);
+int legs_is_known(struct database *d, const char *leg, bool *known);
+
 #endif

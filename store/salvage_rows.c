@@ -265,11 +265,17 @@ void salvage_rows_close(struct salvage_rows *s) {
   sqlite3_finalize(s->put_quarantined);
 }
 
+/* When the ids were seen is lost: they stay for 72 h more (id_clock.h). */
+static const char remember_ids[] =
+    "UPDATE event_ids SET seen_at_ms = coalesce((SELECT CAST(value AS INTEGER) FROM meta"
+    " WHERE key = 'store.id_clock'), " NOW_MS ")";
+
 /* Facts whose row of the outbox is lost are delivered again, which changes nothing; legs whose row is lost or
  * behind its facts are counted. A fact that is lost leaves `revision` above `settled`: the leg is looked at again. */
 int salvage_rows_finish(struct salvage_rows *s) {
   int rc = schema_append_missing(s->db);
   if (rc == SQLITE_OK) rc = schema_count_legs(s->db);
+  if (rc == SQLITE_OK) rc = sqlite3_exec(s->db, remember_ids, NULL, NULL, NULL);
   if (rc != SQLITE_OK || s->outbox_sequence == 0) return rc;
   char sql[256];
   snprintf(sql, sizeof sql,

@@ -108,8 +108,10 @@ int schema_count_legs(sqlite3 *db) {
 
 int schema_bring_up(sqlite3 *db, int version) {
   if (version >= STORE_SCHEMA_VERSION) return 0;
-  const char *const steps[] = {"BEGIN IMMEDIATE", version == 0 ? version_1 : "", version_2, append_missing,
-                               legs_from_facts,   "PRAGMA user_version = 2",     "COMMIT"};
+  /* Ids are remembered by a clock of their own now (id_clock.h), which begins at this moment. */
+  static const char ids[] = "UPDATE event_ids SET seen_at_ms = " NOW_MS;
+  const char *const steps[] = {"BEGIN IMMEDIATE", version == 0 ? version_1 : ids, version_2, append_missing,
+                               legs_from_facts,   "PRAGMA user_version = 2",      "COMMIT"};
   for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
     if (sqlite3_exec(db, steps[i], NULL, NULL, NULL) != SQLITE_OK) return -1;
   return 0;

@@ -47,7 +47,9 @@ const char *const statement_sql[] = {
         "?1)",
     [SQL_DROP_EVENT] = "DELETE FROM events WHERE row = ?1",
     [SQL_DROP_PART] = "DELETE FROM parts WHERE row = ?1",
-    [SQL_FORGET_OLD_IDS] = "DELETE FROM event_ids WHERE seen_at_ms < ?1",
+    [SQL_FORGET_OLD_IDS] =
+        "DELETE FROM event_ids WHERE id IN (SELECT id FROM event_ids"
+        " WHERE seen_at_ms < ?1 ORDER BY seen_at_ms LIMIT ?2)",
     [SQL_OPEN_LEGS] = "SELECT leg FROM legs INDEXED BY legs_unsettled WHERE open <> 0 OR revision > settled",
     [SQL_PART_N] = "SELECT n FROM parts WHERE leg = ?1 AND part = ?2",
     [SQL_OPEN_PARTS] = "SELECT EXISTS (SELECT 1 FROM parts WHERE leg = ?1 AND open = 1)",
@@ -149,6 +151,28 @@ const char *const statement_sql[] = {
     [SQL_OLDEST + SINK_REDIS_ALERTS] =
         "SELECT at_ms FROM outbox INDEXED BY outbox_redis_alerts WHERE redis_alerts = 0 ORDER BY row LIMIT 1",
     [SQL_GET_VALUE] = "SELECT value, crc FROM meta WHERE key = ?1",
+    [SQL_PAGE_COUNT] = "PRAGMA page_count",
+    [SQL_FREE_PAGES] = "PRAGMA freelist_count",
+    [SQL_ENDED_LEG] =
+        "SELECT ended_at_ms, leg FROM legs INDEXED BY legs_by_end WHERE ended = 1"
+        " AND ended_at_ms > 0 AND (ended_at_ms, leg) > (?1, ?2) AND ended_at_ms <= ?3"
+        " ORDER BY ended_at_ms, leg LIMIT 1",
+    [SQL_LEG_ROWS] = "SELECT total(crc <> " OUTBOX_CRC
+                     "), total(mongo = 0), total(redis_queue = 0),"
+                     " total(redis_alerts = 0), total(mongo = 2), total(redis_queue = 2),"
+                     " total(redis_alerts = 2) FROM outbox WHERE leg = ?1",
+    [SQL_DROP_TRIES_OF_LEG] = "DELETE FROM outbox_tries WHERE row IN (SELECT row FROM outbox WHERE leg = ?1)",
+    [SQL_DROP_OUTBOX_OF_LEG] = "DELETE FROM outbox WHERE leg = ?1",
+    [SQL_DROP_EVENTS_OF_LEG] = "DELETE FROM events WHERE leg = ?1",
+    [SQL_DROP_PARTS_OF_LEG] = "DELETE FROM parts WHERE leg = ?1",
+    [SQL_OLDEST_GONE] =
+        "SELECT leg FROM legs INDEXED BY legs_by_end WHERE ended = 1 AND ended_at_ms < 0"
+        " AND revision = gone ORDER BY ended_at_ms DESC LIMIT 1",
+    [SQL_DROP_CALLLOG_OF_LEG] = "DELETE FROM calllogs WHERE leg = ?1",
+    [SQL_DROP_LEG] = "DELETE FROM legs WHERE leg = ?1",
+    [SQL_DROP_LEGLESS] =
+        "DELETE FROM events WHERE row IN (SELECT row FROM events WHERE leg IS NULL"
+        " AND received_at_ms <= ?1 ORDER BY row LIMIT ?2)",
     [SQL_CALLLOG_OF_LEG] = "SELECT row, revision, open, body, crc FROM calllogs WHERE leg = ?1",
     [SQL_QUARANTINE_CALLLOG] =
         "INSERT INTO quarantine (source, leg, id, body, crc, found_at_ms)"

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "store/batch.h"
+#include "store/id_clock.h"
 #include "store/outbox_job.h"
 #include "store/store_internal.h"
 
@@ -35,7 +36,9 @@ static void append(struct work_list *list, struct work *work) {
 static void wait_for_work(struct store *s) {
   struct timespec until;
   clock_gettime(CLOCK_MONOTONIC, &until);
-  int64_t ns = until.tv_nsec + (s->stats.writable ? LOOK_EVERY_MS : PROBE_EVERY_MS) * 1000000LL;
+  int64_t wait_ms = s->stats.writable ? LOOK_EVERY_MS : PROBE_EVERY_MS, due_ms = space_due_ms(&s->space);
+  if (s->stats.writable && due_ms < wait_ms) wait_ms = due_ms;
+  int64_t ns = until.tv_nsec + wait_ms * 1000000;
   until.tv_sec += ns / 1000000000;
   until.tv_nsec = ns % 1000000000;
   while (s->queue.first == NULL && !s->closing)
@@ -109,6 +112,7 @@ static void work_through(struct store *s, struct work *const *batch, size_t coun
     batch_refuse(batch, count, why, out);
     return;
   }
+  space_look(&s->space, &s->database);
   if (count > 0)
     batch_commit(&s->database, batch, count, out);
   else if (probe)
@@ -143,9 +147,11 @@ static void *run(void *arg) {
     pthread_mutex_unlock(&s->mutex);
     pthread_mutex_lock(&s->database_mutex);
     work_through(s, batch, count, probe, &result);
+    if (space_due_ms(&s->space) == 0 && !result.failed) space_tend(&s->space, &s->database, &result);
     outbox_after_batch(s, &result);
     pthread_mutex_lock(&s->mutex);
     store_count_mended(s);
+    s->stats.used_percent = space_percent(&s->space);
     pthread_mutex_unlock(&s->database_mutex);
     count_result(&s->stats, &result);
     if (!hand_back(s, batch, count) || s->wake == NULL) continue;
@@ -197,6 +203,9 @@ int store_open(struct store **out, const struct store_options *options, char *wh
   s->wake_arg = options->wake_arg;
   s->queue_max = options->queue_max == 0 ? QUEUE_DEFAULT : options->queue_max;
   s->stats.writable = true;
+  id_clock_open(&s->database);
+  space_open(&s->space, &s->database, options->max_bytes, options->keep_delivered_ms, options->sinks);
+  s->stats.used_percent = space_percent(&s->space);
   store_count_mended(s);
   memcpy(s->sinks, options->sinks, sizeof s->sinks);
   int error = start(s);
@@ -251,7 +260,9 @@ void store_collect(struct store *s, void (*answer)(void *arg, const struct store
                                    .status = work->status,
                                    .error = work->status == STORE_FAILED ? work->error : NULL,
                                    .fact_count = work->fact_count,
-                                   .facts = work->facts};
+                                   .facts = work->facts,
+                                   .calllog = work->calllog,
+                                   .calllog_bytes = work->calllog_bytes};
     answer(arg, &a);
   }
   work_free_list(first);

@@ -72,7 +72,9 @@ struct store_options {
   size_t queue_max;        /* requests not answered yet; 0: 65536. They hold 256 MiB at most */
   void (*wake)(void *arg); /* from the store's thread */
   void *wake_arg;
-  bool sinks[SINK_COUNT]; /* which are configured: rows for the others wait, uncounted, and hold nothing */
+  int64_t max_bytes;         /* store.max_bytes; 0: no bound */
+  int64_t keep_delivered_ms; /* 0: delivered facts stay until room is short */
+  bool sinks[SINK_COUNT];    /* which are configured: rows for the others wait, uncounted, and hold nothing */
 };
 
 struct store_stats { /* a snapshot; safe from any thread */
@@ -81,6 +83,7 @@ struct store_stats { /* a snapshot; safe from any thread */
   uint64_t fsync_count;
   double fsync_seconds_last;
   size_t queued;
+  int used_percent;           /* of max_bytes: pages in use and the log */
   bool writable;              /* the last commit worked; while not, the store tries by itself every second */
   char reason[256];           /* why not */
   char quarantined_last[256]; /* the newest row that was moved to quarantine, for the log */

@@ -8,6 +8,7 @@
 #include "store/database.h"
 #include "store/mend.h"
 #include "store/outbox.h"
+#include "store/space.h"
 #include "store/work.h"
 
 struct work_list {
@@ -34,6 +35,7 @@ struct store {
   pthread_mutex_t database_mutex; /* the thread's batches against the blocking calls */
   struct database database;
   struct mend mend;
+  struct space space;
   bool uncounted;       /* the depth could not be counted: at the next look */
   int64_t data_version; /* SQLite's: another one than ours has written when it changes */
 };
