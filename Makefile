@@ -37,7 +37,7 @@ RUN_PACKAGES := build-essential pkg-config libwebsockets-dev libwebsockets-evlib
   libcurl4-openssl-dev libjansson-dev libsndfile1-dev libsamplerate0-dev libsqlite3-dev libinih-dev libssl-dev \
   libmongoc-dev libbson-dev libhiredis-dev openssl uthash-dev python3
 CHECK_PACKAGES := libcmocka-dev clang libclang-rt-14-dev clang-format curl python3-pytest python3-websockets \
-  python3-requests python3-nacl
+  python3-requests python3-nacl faketime
 
 LIBS := libuv libwebsockets libcurl jansson sndfile samplerate sqlite3 inih libmongoc-1.0 hiredis libssl libcrypto
 # Looked up when something is compiled, so that `make deps` can come first on a bare machine.

@@ -170,6 +170,7 @@ static void put_calllog(void *arg, const struct engine_calllog *calllog) {
                                    .id = f->call_log_id,
                                    .n = calllog->revision,
                                    .open = !f->complete,
+                                   .ended = f->ended,
                                    .at_ms = f->initiated_at_ms,
                                    .status = f->status,
                                    .direction = f->direction,

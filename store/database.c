@@ -117,6 +117,7 @@ int database_connect(struct database *d, const char *path, char *why, size_t why
     rc = set_up(d, path, why, why_bytes);
   }
   if (rc == 0) database_bound_log(d);
+  d->read_only = rc == 0 && sqlite3_db_readonly(d->db, "main") == 1;
   if (rc != 0) database_disconnect(d);
   return rc;
 }

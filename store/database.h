@@ -88,7 +88,8 @@ struct outbox_change { /* of one sink's rows, by the request at work */
 struct database {
   sqlite3 *db; /* NULL: it is away, see mend.h */
   int lock_fd;
-  bool damaged; /* SQLite met what cannot be */
+  bool damaged;   /* SQLite met what cannot be */
+  bool read_only; /* as the system has opened it */
   sqlite3_stmt *statements[SQL_COUNT];
   int64_t id_clock_offset_ms, id_clock_kept_ms; /* id_clock.c */
   int log_pages;                                /* after how many the log is written back; 0: SQLite's own */

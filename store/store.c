@@ -108,6 +108,7 @@ static void work_through(struct store *s, struct work *const *batch, size_t coun
                          struct batch_result *out) {
   char why[sizeof out->reason];
   uint64_t set_aside = s->mend.set_aside;
+  if (probe && s->database.read_only) database_disconnect(&s->database); /* it may be opened otherwise now */
   if (!mend_when_damaged(&s->mend, &s->database, why, sizeof why)) {
     batch_refuse(batch, count, why, out);
     return;
@@ -202,7 +203,8 @@ int store_open(struct store **out, const struct store_options *options, char *wh
   s->wake = options->wake;
   s->wake_arg = options->wake_arg;
   s->queue_max = options->queue_max == 0 ? QUEUE_DEFAULT : options->queue_max;
-  s->stats.writable = true;
+  s->stats.writable = !s->database.read_only;
+  if (s->database.read_only) strcpy(s->stats.reason, "the database file may only be read");
   id_clock_open(&s->database);
   space_open(&s->space, &s->database, options->max_bytes, options->keep_delivered_ms, options->sinks);
   s->stats.used_percent = space_percent(&s->space);
