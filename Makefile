@@ -6,6 +6,7 @@
 #   make test       unit tests and fixtures;   make e2e   the real binary over loopback
 #   make asan       the same tests under AddressSanitizer and UBSan
 #   make fuzz       each fuzz target for FUZZ_SECONDS (default 60)
+#   make oom        every allocation of our own code fails once
 #   make bench      measurements of docs/performance.md
 #   make lint, make format, make install (PREFIX, DESTDIR), make clean
 
@@ -50,7 +51,10 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpo
 CPPFLAGS += -I. -D_GNU_SOURCE -DSIDETONE_VERSION='"$(VERSION)"'
 CFLAGS += -std=c11 $(OPT) -ffp-contract=off -fno-math-errno -fstack-protector-strong $(WARNINGS)
 ALL_CFLAGS = $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS)
-LDFLAGS += $(filter -fsanitize=%,$(OPT)) -Wl,-z,relro,-z,now
+# Allocations of our objects go through agent/memory.c, which counts those that are refused.
+COUNTED := malloc calloc realloc strdup strndup asprintf vasprintf
+WRAP := $(COUNTED:%=-Wl,--wrap=%)
+LDFLAGS += $(filter -fsanitize=%,$(OPT)) -Wl,-z,relro,-z,now $(WRAP)
 
 SOURCES := $(wildcard agent/*.c config/*.c dsp/*.c telnyx/*.c store/*.c)
 OBJECTS := $(SOURCES:%.c=$(OUT)/obj/%.o)
@@ -61,7 +65,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c
 FUZZ_SECONDS ?= 60
 JOBS := $(shell nproc)
 
-.PHONY: all debug deps check-deps demo check test unit fixtures-test e2e asan fuzz fuzz-brief bench lint format install clean
+.PHONY: all debug deps check-deps demo check test unit fixtures-test e2e asan fuzz fuzz-brief oom oom-brief bench lint format install clean
 all: $(OUT)/sidetone
 
 $(OUT)/sidetone: $(MAIN) $(LIBRARY)
@@ -126,12 +130,21 @@ build/fuzz/libsidetone.a: $(FUZZ_OBJECTS)
 	@$(AR) rcs $@ $^
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libsidetone.a
 	@echo "  CLANG $<"
-	@clang $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< build/fuzz/libsidetone.a $(PKG_LIBS)
+	@clang $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< build/fuzz/libsidetone.a $(WRAP) $(PKG_LIBS)
 -include $(FUZZ_OBJECTS:.o=.d)
 fuzz: $(FUZZERS)
 	@tests/run-fuzzers $(FUZZ_SECONDS) $(FUZZERS)
 fuzz-brief: $(FUZZERS)
 	@tests/run-fuzzers 0 $(FUZZERS)
+
+# Every allocation of our own code fails once; the brief one takes every 16th.
+build/oom/fail_alloc.so: tests/oom/fail_alloc.c
+	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) -std=c11 -O1 -g $(WARNINGS) -fno-builtin -fPIC -shared -o $@ $<
+oom: build/sidetone build/oom/fail_alloc.so
+	@$(PYTHON) tests/oom/run.py
+oom-brief: build/sidetone build/oom/fail_alloc.so
+	@$(PYTHON) tests/oom/run.py --stride 16
 
 build/bench/bench: tests/bench/bench.c $(LIBRARY)
 	@mkdir -p $(@D)
@@ -145,6 +158,7 @@ check: check-deps
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory e2e
+	@$(MAKE) --no-print-directory oom-brief
 	@$(MAKE) --no-print-directory asan
 	@$(MAKE) --no-print-directory -j$(JOBS) $(FUZZERS)
 	@$(MAKE) --no-print-directory fuzz-brief

@@ -84,10 +84,18 @@ static void watch_store(struct serve *s) {
   s->metrics.store_quarantined = stats.quarantined;
 }
 
+static void watch_memory(struct serve *s) {
+  uint64_t refusals = memory_refusals_all();
+  if (refusals == s->memory_refusals) return;
+  log_event(LOG_ERROR, NULL, "memory was refused", LOG_INT("times", refusals - s->memory_refusals));
+  s->memory_refusals = refusals;
+}
+
 static void on_tick(uv_timer_t *timer) {
   struct serve *s = timer->data;
   struct moment at = serve_now();
   watch_store(s);
+  watch_memory(s);
   if (!s->draining) engine_tick(s->engine, &at);
   serve_store_again(s);
 }

@@ -4,8 +4,9 @@
 #ifndef AGENT_SERVE_H
 #define AGENT_SERVE_H
 
-#define uthash_fatal(msg) abort()
 #include <stdlib.h>
+
+#include "agent/memory.h"
 #include <uthash.h>
 #include <uv.h>
 
@@ -37,6 +38,7 @@ struct serve {
   struct ticket *tickets;
   uint64_t last_ticket;
   struct owed *owed;
+  uint64_t memory_refusals; /* as far as the log has told */
   uint64_t store_set_aside; /* of it, as far as the log has told */
   bool draining;
   int64_t store_away_since_ms, store_short_since_ms, draining_since_ms; /* epoch; 0: it is not so */

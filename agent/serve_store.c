@@ -82,6 +82,9 @@ static void owe(struct serve *s, struct owed *o) {
     owed_free(there);
   }
   HASH_ADD_KEYPTR(hh, s->owed, o->row, strlen(o->row), o);
+  if (is_added(o)) return;
+  log_event(LOG_ERROR, o->request.leg, "no memory to keep a fact that the store has refused");
+  owed_free(o);
 }
 
 static struct ticket *new_ticket(struct serve *s) {
@@ -89,7 +92,9 @@ static struct ticket *new_ticket(struct serve *s) {
   if (t == NULL) return NULL;
   t->number = ++s->last_ticket;
   HASH_ADD(hh, s->tickets, number, sizeof t->number, t);
-  return t;
+  if (is_added(t)) return t;
+  free(t);
+  return NULL;
 }
 
 static void ticket_free(struct serve *s, struct ticket *t) {
@@ -186,7 +191,10 @@ static void put_calllog(void *arg, const struct engine_calllog *calllog) {
 static void load_leg(void *arg, const char *leg) {
   struct serve *s = arg;
   struct ticket *t = new_ticket(s);
-  if (t == NULL) return;
+  if (t == NULL) {
+    log_event(LOG_WARN, leg, "no memory to ask for what is stored of a leg");
+    return;
+  }
   t->leg = strdup(leg);
   const struct store_request request = {
       .kind = STORE_LOAD_LEG, .ticket = t->number, .leg = leg, .want_facts = true};
@@ -213,6 +221,7 @@ struct engine_effects serve_store_effects(struct serve *s) {
 
 void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, struct event *event) {
   struct ticket *t = new_ticket(s);
+  uint64_t refused = memory_refusals();
   json_t *element = facts_event_element(event);
   size_t bytes = 0;
   char *text = element != NULL ? document_text(element, false, &bytes) : NULL;
@@ -232,7 +241,8 @@ void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, s
                                           .at_ms = at->wall_us / 1000,
                                           .body = text,
                                           .body_bytes = bytes};
-    taken = text != NULL && store_submit(s->store, &request) == 0;
+    bool whole = text != NULL && memory_refusals() == refused;
+    taken = whole && store_submit(s->store, &request) == 0;
     if (!taken) ticket_free(s, t);
   } else {
     event_release(event);
@@ -287,6 +297,7 @@ static bool gather_of_calllog(struct gathered *g, const struct store_answer *ans
 static void give_facts(struct serve *s, const struct moment *at, const char *leg,
                        const struct store_answer *answer, const char *except, bool restart) {
   struct gathered g = {0};
+  uint64_t refused = memory_refusals();
   for (size_t i = 0; i < answer->fact_count; i++) {
     const struct store_fact *f = &answer->facts[i];
     if (except != NULL && !f->is_part && strcmp(f->id, except) == 0) continue;
@@ -298,6 +309,7 @@ static void give_facts(struct serve *s, const struct moment *at, const char *leg
   if (answer->calllog != NULL && !gather_of_calllog(&g, answer)) {
     log_event(LOG_ERROR, leg, "the facts in a stored CallLog cannot be read");
   }
+  if (memory_refusals() != refused) log_event(LOG_ERROR, leg, "no memory for all that is stored of a leg");
   engine_facts(s->engine, at, leg, g.elements, g.element_count, g.parts, g.part_count, restart);
   for (size_t i = 0; i < g.element_count; i++) json_decref(g.elements[i]);
   free(g.elements);
@@ -318,7 +330,10 @@ static void answer_webhook(struct serve *s, struct ticket *t, const struct store
   }
   const char *leg = t->event.call_control_id;
   if (leg != NULL && !engine_knows(s->engine, leg)) give_facts(s, at, leg, answer, t->event.id, false);
-  engine_event(s->engine, at, &t->event);
+  if (!engine_event(s->engine, at, &t->event)) {
+    log_event(LOG_WARN, leg, "no memory to apply an event that is stored: it is read again");
+    load_leg(s, leg);
+  }
   if (t->event.kind == EVENT_UNKNOWN) {
     s->metrics.webhooks[WEBHOOK_UNKNOWN_EVENT]++;
     log_event(LOG_INFO, engine_call_name(s->engine, leg), "unknown event kept",
