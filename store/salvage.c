@@ -61,8 +61,7 @@ static int carve_into(struct salvage *s, const char *path, char *why, size_t why
     s->report->unreadable += result.unreadable;
   }
   if (s->rc == SQLITE_OK && error == 0) s->rc = salvage_rows_finish(&s->rows);
-  if (s->rc == SQLITE_OK && error == 0)
-    s->rc = sqlite3_exec(s->rows.db, "COMMIT; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
+  if (s->rc == SQLITE_OK && error == 0) s->rc = sqlite3_exec(s->rows.db, "COMMIT", NULL, NULL, NULL);
   if (s->rc == SQLITE_OK && error == 0) return 0;
   snprintf(why, why_bytes, "%s: damaged, and cannot be copied: %s", path,
            s->rc != SQLITE_OK ? sqlite3_errmsg(s->rows.db) : strerror(-error));
@@ -109,7 +108,9 @@ int salvage_copy(const char *path, struct salvage_report *report, char *why, siz
     remove_copy(path);
     return -1;
   }
-  sqlite3_exec(fresh.db, "PRAGMA synchronous = OFF", NULL, NULL, NULL); /* it is synced once, at the end */
+  /* It is synced once, at the end, and thrown away when it is not finished. */
+  sqlite3_exec(fresh.db, "PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF; PRAGMA cache_size = -65536",
+               NULL, NULL, NULL);
   int rc = salvage_rows_open(&s.rows, fresh.db) == SQLITE_OK
                ? carve_into(&s, path, why, why_bytes)
                : (snprintf(why, why_bytes, "%s: %s", making, sqlite3_errmsg(fresh.db)), -1);

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tests/e2e"))
 
 import requests  # noqa: E402
 from fake_telnyx import Call  # noqa: E402
-from harness import BINARY, Agent, Signer, environment, until  # noqa: E402
+from harness import BINARY, Agent, Signer, environment, event_ids, object_id, until  # noqa: E402
 
 LIBRARY = ROOT / "build/oom/fail_alloc.so"
 CONTROL = struct.Struct("<qQQQ")  # countdown, fired, count, address
@@ -128,7 +128,7 @@ class Live:
         self.control = control
         control.arm(-1)
         self.agent = Agent(home, signer=signer, env=control.environment()).start()
-        self.acknowledged = []
+        self.acknowledged, self.calls = [], []
 
     def post(self, told):
         try:
@@ -136,7 +136,7 @@ class Live:
         except requests.RequestException:
             return
         if answer.status_code == 200:
-            self.acknowledged.append(told["data"]["id"])
+            self.acknowledged.append((told["data"]["payload"]["call_control_id"], told["data"]["id"]))
 
     def story(self):
         """A short call: webhooks, a stream, a look at it. Whatever of it fails, fails."""
@@ -172,10 +172,13 @@ class Live:
         self.agent.kill()
         with sqlite3.connect(self.agent.store / "sidetone.db") as db:
             stored = {row[0] for row in db.execute("SELECT id FROM events")}
-        lost = [one for one in self.acknowledged if one not in stored]
+        lost = [one for _, one in self.acknowledged if one not in stored]
         if lost:
             FAULTS.append(f"serve: {len(lost)} of {len(self.acknowledged)} acknowledged events are not on disk")
         self.agent.start()
+        holes = [one for leg, one in self.acknowledged if object_id(one) not in event_ids(self.agent.leg(leg))]
+        if holes:
+            FAULTS.append(f"serve: {len(holes)} acknowledged events are in no CallLog after a restart")
         self.agent.stop()
 
 
