@@ -1,4 +1,4 @@
-/* sidetone calls, options and check: looking, nothing else. */
+/* sidetone calls and options: looking, nothing else. */
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,18 +11,15 @@
 #include "telnyx/json.h"
 #include "telnyx/timestamp.h"
 
-/* Numbers come from outside: a row stays a row whatever is in them. */
-static void print_cell(const char *text) {
-  for (; *text != '\0'; text++) putchar((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text);
-  putchar('\t');
-}
-
 static void print_row(void *arg, const struct store_call_row *row) {
   (void)arg;
   char when[TIMESTAMP_BYTES] = "";
   if (row->initiated_at_ms > 0) timestamp_format_ms(row->initiated_at_ms, when);
   const char *const cells[] = {row->call_log_id, row->status, row->direction, row->from, row->to, when};
-  for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) print_cell(cells[i]);
+  for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
+    cli_print_cell(cells[i]);
+    putchar('\t');
+  }
   if (!isnan(row->total_s)) printf("%.0f", row->total_s);
   putchar('\t');
   if (!isnan(row->mos)) printf("%.2f", row->mos);
@@ -70,19 +67,4 @@ int command_options(int argc, char **argv) {
   if (argc > 1) return cli_usage("options", "nothing else is allowed");
   config_print_options(stdout);
   return EXIT_DONE;
-}
-
-int command_check(int argc, char **argv) {
-  struct cli cli;
-  struct config config;
-  if (argc > 1 && strcmp(argv[1], "--connect") == 0) {
-    return cli_usage("check", "--connect: this version has no servers to connect to yet");
-  }
-  if (cli_parse(&cli, "check", 0, argc, argv) != EXIT_DONE) return EXIT_USAGE;
-  int status = cli_config(&cli, &config);
-  if (status != EXIT_DONE) return status;
-  status = cli_check_tls("check", &config);
-  if (status == EXIT_DONE) puts("the configuration is good");
-  config_free(&config);
-  return status;
 }

@@ -1,14 +1,12 @@
 /* Webhooks, facts and time; sockets are in engine_socket.c, single calls in engine_call.c. */
 #include "agent/engine.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/engine_internal.h"
 #include "agent/log.h"
 #include "agent/rfc6455.h"
-#include "telnyx/hex.h"
 
 struct engine *engine_create(const struct engine_options *options, const struct engine_effects *effects,
                              struct metrics *metrics) {
@@ -50,8 +48,7 @@ bool engine_event(struct engine *e, const struct moment *at, const struct event 
   bool whole = element != NULL && memory_refusals() == refused;
   bool added = whole && facts_add_element(c->facts, element);
   json_decref(element);
-  if (!whole) return false;
-  if (!added) return true; /* it is there already */
+  if (!added) return false;
   c->dirty = true;
   if (c->socket == NULL && !c->had_socket) c->quiet_since_us = at->mono_us;
   call_settle_soon(e, at, c);
@@ -64,6 +61,11 @@ bool engine_event(struct engine *e, const struct moment *at, const struct event 
 
 bool engine_knows(const struct engine *e, const char *leg) {
   return call_find(e, leg) != NULL;
+}
+
+bool engine_has_room(const struct engine *e, const char *leg, size_t payload_bytes) {
+  const struct call *c = call_find(e, leg);
+  return c == NULL || c->facts->payload_bytes + payload_bytes <= FACTS_PAYLOADS_MAX_BYTES;
 }
 
 const char *engine_call_name(const struct engine *e, const char *leg) {
@@ -88,12 +90,14 @@ void engine_facts(struct engine *e, const struct moment *at, const char *leg, js
   for (size_t i = 0; i < element_count; i++) {
     if (facts_add_element(c->facts, elements[i])) c->dirty = true;
   }
+  char cut[sizeof c->missing] = "";
   for (size_t i = 0; i < part_count; i++) {
     c->had_socket = true;
     if (restart && cut_here(e, parts[i])) {
       parts[i]->state = PART_CUT;
       parts[i]->n++;
-      if (e->effects.put_part != NULL) e->effects.put_part(e->effects.arg, leg, parts[i]);
+      snprintf(cut, sizeof cut, "%s", parts[i]->id);
+      if (e->effects.put_part != NULL) e->effects.put_part(e->effects.arg, leg, parts[i], true);
     }
     if (facts_put_part(c->facts, parts[i])) c->dirty = true;
   }
@@ -101,38 +105,10 @@ void engine_facts(struct engine *e, const struct moment *at, const char *leg, js
   c->finished_counted = true; /* an end that was stored before is no new end */
   call_settle(e, at, c);
   c->finished_counted = counted || c->summary.ended;
+  if (restart) call_miss_at_start(c, at, *cut != '\0' ? cut : NULL);
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
-
-/* data-model.md 8.4: the leg is given up; a real hang-up later beats it in the fold. */
-static void give_up(struct engine *e, const struct moment *at, struct call *c) {
-  enum { LOST_ID_BYTES = 16 };
-  int64_t last_ms = facts_last_sign_ms(c->facts);
-  char *text, id[2 * LOST_ID_BYTES + 1];
-  int length = asprintf(&text, "%s|%" PRId64, c->facts->leg, last_ms);
-  if (length < 0) return;
-  hex_of_sha256(text, (size_t)length, LOST_ID_BYTES, id);
-  free(text);
-  struct event lost = {.kind = EVENT_SIDETONE_LEG_LOST,
-                       .row = event_row("sidetone.leg_lost"),
-                       .id = id,
-                       .type = "sidetone.leg_lost",
-                       .call_control_id = c->facts->leg,
-                       .has_occurred_at = true,
-                       .occurred_at_us = last_ms * 1000,
-                       .attempt = 1};
-  lost.payload = json_pack("{s:s}", "call_control_id", c->facts->leg);
-  json_t *element = facts_event_element(&lost);
-  if (element != NULL && facts_add_element(c->facts, element)) {
-    if (e->effects.put_event != NULL)
-      e->effects.put_event(e->effects.arg, c->facts->leg, id, at->wall_us / 1000, element);
-    c->dirty = true;
-  }
-  c->quiet_since_us = at->mono_us; /* a frame newer than this makes the leg alive again */
-  json_decref(element);
-  json_decref(lost.payload);
-}
 
 static void tick_socket(struct engine *e, const struct moment *at, struct socket *s) {
   if (s->proof != PROOF_DONE && at->mono_us - s->opened.mono_us >= PROOF_WITHIN_US && !s->closing) {
@@ -141,7 +117,7 @@ static void tick_socket(struct engine *e, const struct moment *at, struct socket
   }
   if (s->stream == NULL) return;
   stream_tick(s->stream, at);
-  if (s->unpublished_us != 0) {
+  if (s->unpublished_us != 0 && !e->options.published) {
     histogram_add(&e->metrics->frame_to_metric, (double)(at->mono_us - s->unpublished_us) * 1e-6);
     s->unpublished_us = 0;
   }
@@ -158,10 +134,10 @@ static void tick_call(struct engine *e, const struct moment *at, struct call *c)
       call_store_part(e, at, c);
     }
   } else if (!c->summary.ended) {
-    int64_t limit = c->had_socket ? LOST_AFTER_US : UNHEARD_LOST_AFTER_US;
-    if (at->mono_us - c->quiet_since_us >= limit) give_up(e, at, c);
+    call_tick_quiet(e, at, c);
   }
   call_settle(e, at, c);
+  call_tick_alerts(e, at, c);
   if (c->ended_us != 0 && at->mono_us - c->ended_us >= COUNT_AFTER_US) call_count_finish(e, c);
 }
 
@@ -178,17 +154,29 @@ void engine_tick(struct engine *e, const struct moment *at) {
   }
 }
 
-void engine_shutdown(struct engine *e, const struct moment *at) {
+void engine_take_no_new(struct engine *e) {
+  e->no_new = true;
+}
+
+size_t engine_shutdown(struct engine *e, const struct moment *at) {
   struct call *c, *next;
+  size_t cut = 0;
   HASH_ITER(hh, e->calls, c, next) {
+    bool open = !c->summary.ended || c->socket != NULL;
     if (c->socket != NULL) {
       struct socket *s = c->socket;
       call_end_stream(e, at, c, PART_CUT);
       socket_refuse(e, s, RFC6455_GOING_AWAY, "going away");
     }
     call_settle(e, at, c);
+    call_close_alerts(e, at, c);
     call_count_finish(e, c);
+    cut += open;
+    if (open && e->options.verbose) {
+      log_event(LOG_INFO, c->summary.call_log_id, "call cut", LOG_TEXT("leg", c->facts->leg));
+    }
   }
+  return cut;
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */
@@ -203,11 +191,23 @@ size_t engine_calls_live(const struct engine *e) {
   return live;
 }
 
+uint64_t engine_calls_ended(const struct engine *e) {
+  return e->calls_ended;
+}
+
 bool engine_all_ended(const struct engine *e) {
   for (const struct call *c = e->calls; c != NULL; c = c->hh.next) {
     if (!c->summary.ended || c->socket != NULL || c->dirty) return false;
   }
   return true;
+}
+
+const char *engine_leg_of(struct engine *e, const char *call_log_id) {
+  struct call *c, *next;
+  HASH_ITER(hh, e->calls, c, next) {
+    if (strcmp(c->summary.call_log_id, call_log_id) == 0) return c->facts->leg;
+  }
+  return NULL;
 }
 
 json_t *engine_document(struct engine *e, const char *call_log_id) {

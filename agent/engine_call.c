@@ -69,6 +69,16 @@ static struct part *whole_part(struct stream *stream) {
   return NULL;
 }
 
+/* The first of a socket, the last, and one an interval between them. */
+static bool is_delivered(const struct engine *e, const struct moment *at, struct call *c,
+                         const struct part *part) {
+  if (part->state == PART_OPEN && c->part_delivered_us != 0 &&
+      at->mono_us - c->part_delivered_us < e->options.interim_us)
+    return false;
+  c->part_delivered_us = at->mono_us;
+  return true;
+}
+
 void call_store_part(struct engine *e, const struct moment *at, struct call *c) {
   struct part *part = whole_part(c->socket->stream);
   if (part == NULL) {
@@ -76,7 +86,8 @@ void call_store_part(struct engine *e, const struct moment *at, struct call *c) 
     return;
   }
   say_time_base(e, c, part);
-  if (e->effects.put_part != NULL) e->effects.put_part(e->effects.arg, c->facts->leg, part);
+  bool deliver = is_delivered(e, at, c, part);
+  if (e->effects.put_part != NULL) e->effects.put_part(e->effects.arg, c->facts->leg, part, deliver);
   if (facts_put_part(c->facts, part)) c->dirty = true;
   c->part_stored_us = at->mono_us;
   c->ahead = false;
@@ -90,9 +101,13 @@ void call_count_finish(struct engine *e, struct call *c) {
 }
 
 static void note_end(struct engine *e, const struct moment *at, struct call *c) {
-  if (!c->summary.ended) c->ended_us = 0; /* a lost leg that lives */
+  if (!c->summary.ended && c->ended_us != 0) { /* a lost leg that lives */
+    c->ended_us = 0;
+    e->calls_ended--;
+  }
   if (!c->summary.ended || c->finished_counted || c->ended_us != 0) return;
   c->ended_us = at->mono_us;
+  e->calls_ended++;
   if (!e->options.verbose) return;
   log_event(LOG_INFO, c->summary.call_log_id, "call ended", LOG_TEXT("leg", c->facts->leg),
             LOG_PHONE("from", c->summary.from), LOG_PHONE("to", c->summary.to),
@@ -118,6 +133,9 @@ void call_settle(struct engine *e, const struct moment *at, struct call *c) {
   c->settled_us = at->mono_us;
   if (c->summary.hung_up && c->hangup_us == 0) c->hangup_us = at->mono_us;
   note_end(e, at, c);
+  if (c->summary.ended && !c->end_told && e->effects.ended != NULL)
+    e->effects.ended(e->effects.arg, c->facts->leg, c->summary.call_log_id);
+  c->end_told = c->summary.ended;
 }
 
 void call_settle_soon(struct engine *e, const struct moment *at, struct call *c) {
@@ -151,13 +169,23 @@ void call_end_stream(struct engine *e, const struct moment *at, struct call *c, 
   e->metrics->streams_open--;
 }
 
-json_t *call_document(struct engine *e, struct call *c) {
+static json_t *fold_now(struct engine *e, struct call *c, bool figures_only) {
+  struct fold_options options = e->options.fold;
+  options.figures_only = figures_only;
   struct part *part =
       c->socket != NULL && stream_changed(c->socket->stream) ? whole_part(c->socket->stream) : NULL;
   if (part != NULL && facts_put_part(c->facts, part)) c->ahead = true;
   uint64_t refused = memory_refusals();
-  json_t *document = fold(c->facts, &e->options.fold, &c->summary);
+  json_t *document = fold(c->facts, &options, &c->summary);
   if (memory_refusals() == refused) return document;
   json_decref(document);
   return NULL;
+}
+
+json_t *call_document(struct engine *e, struct call *c) {
+  return fold_now(e, c, false);
+}
+
+json_t *call_figures(struct engine *e, struct call *c) {
+  return fold_now(e, c, true);
 }

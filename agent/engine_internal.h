@@ -7,6 +7,7 @@
 #include "agent/memory.h"
 #include <uthash.h>
 
+#include "agent/alerts.h"
 #include "agent/engine.h"
 #include "agent/stream.h"
 
@@ -17,6 +18,9 @@ enum {
   PROOF_WITHIN_US = 5000000,  /* for the `connected` frame, or the `start` of a derived key */
   COUNT_AFTER_US = 2000000,   /* a hang-up may overtake the answer: the status counts that it has then */
   FORGET_AFTER_US = 10000000, /* a complete call leaves memory */
+  ASK_EVERY_US = 60000000,    /* a quiet leg, elsewhere (8.4) */
+  ASK_AGAIN_US = 5000000,     /* when somebody says that it has ended */
+  MISSING_AFTER_US = 5000000, /* a lost stream may come again by itself (telnyx-protocol.md 1.8) */
   EAGER_FACTS = 64,           /* a leg of more facts is settled once a second, not at each of them */
   LEG_PARTS_MAX = 512,        /* streams of one leg; one costs up to 250 KB and a share of every fold */
   START_EVERY_US = 1000000,   /* of a socket that starts over and over, the part is stored so often */
@@ -42,8 +46,17 @@ struct call {
   } said[TRACK_COUNT];
   int64_t settled_us; /* monotonic, all of these */
   int64_t part_stored_us;
-  int64_t quiet_since_us; /* the last socket closed, or the newest event came */
-  int64_t hangup_us;      /* 0: none seen */
+  int64_t part_delivered_us;                  /* 0: of this socket's part nothing was */
+  int64_t quiet_since_us;                     /* the last socket closed, or the newest event came */
+  int64_t hangup_us;                          /* 0: none seen */
+  int64_t asked_us;                           /* elsewhere; 0: never */
+  char missing[sizeof((struct part *)0)->id]; /* why a stream is missed; "": none is, or it was told */
+  int64_t missing_us;
+  int64_t outage_us; /* since when the leg's stream is lost without `stop`; 0: it is not */
+  struct alerts alerts;
+  bool end_told;           /* that it has ended, to engine_effects.ended */
+  int64_t live_due_us;     /* its next live row; 0: at once */
+  int64_t live_stopped_ms; /* claim with which it is not to be published any more; 0: go on */
 };
 
 struct socket {
@@ -69,6 +82,8 @@ struct engine {
   struct call *calls;
   struct socket *sockets;
   uint64_t next_part;
+  uint64_t calls_ended;
+  bool no_new; /* legs */
   uint8_t *scratch;
 };
 
@@ -88,6 +103,19 @@ void call_settle_soon(struct engine *e, const struct moment *at, struct call *c)
 /* Ends the stream of the call's socket; the socket itself is left. */
 void call_end_stream(struct engine *e, const struct moment *at, struct call *c, enum part_state state);
 json_t *call_document(struct engine *e, struct call *c);
+/* What a live row shows of it, at a fraction of the cost. */
+json_t *call_figures(struct engine *e, struct call *c);
+
+/* engine_quiet.c: a leg without a socket here, and without an end. */
+void call_miss_stream(struct call *c, const struct moment *at, const char *cause);
+/* What was found at the start: does the leg miss a stream that it had, or was to get? `cut`: the part of ours that ended
+ * with the last process, NULL: none. */
+void call_miss_at_start(struct call *c, const struct moment *at, const char *cut);
+void call_tick_quiet(struct engine *e, const struct moment *at, struct call *c);
+
+/* engine_alerts.c: judges a live call, closes the alerts of one that has ended. */
+void call_tick_alerts(struct engine *e, const struct moment *at, struct call *c);
+void call_close_alerts(struct engine *e, const struct moment *at, struct call *c);
 
 /* engine_socket.c */
 void socket_free(struct engine *e, struct socket *s);

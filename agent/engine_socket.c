@@ -136,7 +136,10 @@ static void take_leg(struct engine *e, struct socket *s, const struct moment *at
   }
   c->socket = s;
   c->had_socket = true;
+  c->outage_us = 0;
   c->part_stored_us = at->mono_us;
+  c->part_delivered_us = 0;
+  *c->missing = '\0';
   s->call = c;
   e->metrics->streams_open++;
 }
@@ -170,6 +173,23 @@ static bool may_take(struct engine *e, struct socket *s, const struct moment *at
   return true;
 }
 
+void engine_stream_token(struct engine *e, const char *token) {
+  e->options.stream_token = token;
+}
+
+bool engine_knows_key(const struct engine *e, const char *key, int64_t now_s) {
+  for (const struct call *c = e->calls; c != NULL; c = c->hh.next) {
+    if (stream_key_matches(e->options.stream_token, key, c->facts->leg, now_s)) return true;
+  }
+  return false;
+}
+
+static bool may_begin(struct engine *e, struct socket *s, const char *leg) {
+  if (!e->no_new || call_find(e, leg) != NULL) return true;
+  socket_refuse(e, s, RFC6455_GOING_AWAY, "draining: no new legs");
+  return false;
+}
+
 /* Facts of the leg: those of the store join later, so this bounds what one process lets in. */
 static bool too_many_parts(struct engine *e, struct socket *s, const struct call *c) {
   if (s->call != NULL || c->facts->part_count < LEG_PARTS_MAX) return false;
@@ -179,7 +199,7 @@ static bool too_many_parts(struct engine *e, struct socket *s, const struct call
 }
 
 static void on_start(struct engine *e, struct socket *s, const struct moment *at, const struct frame *f) {
-  if (!may_take(e, s, at, f->call_control_id)) return;
+  if (!may_take(e, s, at, f->call_control_id) || !may_begin(e, s, f->call_control_id)) return;
   if (s->stream == NULL) s->stream = new_stream(e, at); /* streamed again on the same socket */
   struct call *c = call_get(e, at, f->call_control_id, true);
   if (c == NULL || s->stream == NULL) {
@@ -286,6 +306,10 @@ void engine_socket_closed(struct engine *e, conn_id id, const struct moment *at,
   struct socket *s = socket_find(e, id);
   if (s == NULL) return;
   if (e->options.verbose) log_event(LOG_INFO, call_name(s), "media socket gone", LOG_INT("code", code));
+  if (s->call != NULL && s->stream != NULL && !s->closing) { /* no `stop` came */
+    call_miss_stream(s->call, at, stream_part_id(s->stream));
+    s->call->outage_us = at->mono_us;
+  }
   end_stream(e, s, at);
   socket_free(e, s);
 }

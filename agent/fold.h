@@ -27,6 +27,7 @@ struct facts {
                        of telnyx.webhookEvents, sorted by (timestamp, _id) */
   struct part **parts;
   size_t part_count;
+  json_t *lead_lookup;  /* metadata.sidetone.leadLookup, an object; NULL: not looked up */
   json_t *ids;          /* `_id` of each element -> true */
   size_t payload_bytes; /* of all elements together */
 };
@@ -43,7 +44,11 @@ json_t *facts_event_element(const struct event *event);
 bool facts_add_element(struct facts *facts, const json_t *element);
 /* Takes the part over; replaces one of the same id with a smaller n, else frees it and returns false. */
 bool facts_put_part(struct facts *facts, struct part *part);
-uint64_t facts_revision(const struct facts *facts); /* webhooks + sum of n */
+/* The result of the look-up for a lead (8.1), {"leadId", "contactId"} as far as found; copied. The first one stays:
+ * false when there is one already, or it is no object. */
+bool facts_set_lead_lookup(struct facts *facts, const json_t *lookup);
+/* Webhooks + sum of n, and 1 for a look-up: it is a fact, so equal revisions stay equal facts. */
+uint64_t facts_revision(const struct facts *facts);
 /* The last sign of life: the newest media frame or event that cannot come after the end of a call (a
  * cost or a saved recording can); without either, the newest fact. A `sidetone.leg_lost` counts only
  * with this occurred_at or a later one (8.4). 0: no fact has a time. */
@@ -55,6 +60,8 @@ struct fold_options {
   bool inbound_is_agent; /* calls.party */
   bool plc;              /* quality.plc */
   bool asr_stream;       /* quality.consumer */
+  bool
+      figures_only; /* for live rows: without the large lists that they do not show (media, delivery, events) */
 };
 
 struct fold_summary { /* what others need of the document without walking it */
@@ -68,6 +75,10 @@ struct fold_summary { /* what others need of the document without walking it */
   bool has_lead;         /* else the tag no-lead */
   bool inbound_is_agent; /* whose track is whose: calls.party, or client_state.party */
 };
+
+enum { FOLD_DERIVED_ID_BYTES = 34 }; /* "CALL_0_" and 26 digits, and NUL */
+/* The callLogId of a leg for which no client_state names one (8.4). */
+void fold_derived_call_log_id(const char *leg, char out[FOLD_DERIVED_ID_BYTES]);
 
 /* The document with telnyx.webhookEvents and metadata.sidetone.media in it. New reference. */
 json_t *fold(const struct facts *facts, const struct fold_options *options, struct fold_summary *summary);

@@ -26,6 +26,7 @@ void facts_free(struct facts *facts) {
   free(facts->parts);
   json_decref(facts->webhooks);
   json_decref(facts->ids);
+  json_decref(facts->lead_lookup);
   free(facts->leg);
   free(facts);
 }
@@ -167,8 +168,14 @@ bool facts_put_part(struct facts *facts, struct part *part) {
   return true;
 }
 
+bool facts_set_lead_lookup(struct facts *facts, const json_t *lookup) {
+  if (facts->lead_lookup || !json_is_object(lookup)) return false;
+  facts->lead_lookup = json_deep_copy(lookup);
+  return facts->lead_lookup != NULL;
+}
+
 uint64_t facts_revision(const struct facts *facts) {
-  uint64_t revision = json_array_size(facts->webhooks);
+  uint64_t revision = json_array_size(facts->webhooks) + (facts->lead_lookup != NULL);
   for (size_t i = 0; i < facts->part_count; i++) revision += facts->parts[i]->n;
   return revision;
 }

@@ -12,7 +12,7 @@
 enum { DERIVED_DIGITS = 26 };
 
 /* 26 digits of 5 bits: the first 130 bits of the digest. */
-static void derive_call_log_id(const char *leg, char *out, size_t out_bytes) {
+void fold_derived_call_log_id(const char *leg, char out[FOLD_DERIVED_ID_BYTES]) {
   static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567"; /* RFC 4648, lower case */
   unsigned char digest[SHA256_DIGEST_LENGTH];
   SHA256((const unsigned char *)leg, strlen(leg), digest);
@@ -22,7 +22,7 @@ static void derive_call_log_id(const char *leg, char *out, size_t out_bytes) {
     unsigned pair = (unsigned)digest[bit / 8] << 8 | digest[bit / 8 + 1];
     digits[i] = alphabet[pair >> (11 - bit % 8) & 31];
   }
-  snprintf(out, out_bytes, "CALL_0_%s", digits);
+  snprintf(out, FOLD_DERIVED_ID_BYTES, "CALL_0_%s", digits);
 }
 
 /* The first webhook that has the text, else the first part's. `of_part` may be NULL. */
@@ -114,6 +114,18 @@ static void read_states(const struct fold_context *c, struct known_state *known)
   }
 }
 
+/* What a client_state says goes first. */
+static void read_lookup(const json_t *lookup, struct known_state *known) {
+  static const char digits[] = "0123456789abcdefABCDEF";
+  static const enum known_key keys[] = {LEAD, CONTACT};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    const char *id = json_text(json_object_get(lookup, reference_paths[keys[i]]), "$oid");
+    char *reference = known->references[keys[i]];
+    if (id && strlen(id) == 24 && strspn(id, digits) == 24)
+      keep_text(reference, sizeof known->references[0], id);
+  }
+}
+
 /* ---- members ---- */
 
 static json_t *telnyx_ids(const struct fold_context *c) {
@@ -162,7 +174,8 @@ static void put_parties(struct fold_context *c, const char *call_type, json_t *d
 void fold_identity(struct fold_context *c, json_t *document) {
   struct known_state known = {.party = CLIENT_PARTY_NONE};
   read_states(c, &known);
-  if (!*known.call_log_id) derive_call_log_id(c->facts->leg, known.call_log_id, sizeof known.call_log_id);
+  read_lookup(c->facts->lead_lookup, &known);
+  if (!*known.call_log_id) fold_derived_call_log_id(c->facts->leg, known.call_log_id);
   c->client_state_other = known.other;
   c->has_lead = *known.references[LEAD];
   c->inbound_is_agent =

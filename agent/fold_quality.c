@@ -323,7 +323,7 @@ json_t *fold_quality(struct fold_context *c, json_t *sidetone) {
   for (int t = 0; t < TRACK_COUNT; t++) {
     struct track_quality track;
     if (read_track(c, t, &track)) {
-      json_object_set_new(delivery, track_name(t), track_members(c, &track));
+      if (!c->options->figures_only) json_object_set_new(delivery, track_name(t), track_members(c, &track));
       if (t == TRACK_INBOUND) put_headline(c, quality, &track);
     }
     free(track.merged);

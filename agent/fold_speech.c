@@ -123,7 +123,7 @@ static json_t *two_tracks(const struct fold_context *c, const struct speech_fact
   document_put_int(speech, "transitions", (int64_t)facts->transitions);
   json_object_set_new(speech, "agent", party(facts, agent));
   json_object_set_new(speech, "lead", party(facts, 1 - agent));
-  json_object_set_new(speech, "events", events(c, facts));
+  if (!c->options->figures_only) json_object_set_new(speech, "events", events(c, facts));
   if (facts->events_total > facts->event_count) json_object_set_new(speech, "events_cut", json_true());
   json_object_set_new(speech, "parameters", parameters());
   return speech;

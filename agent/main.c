@@ -20,8 +20,8 @@ static const struct command {
     {"serve", command_serve, "[-c FILE] [-o section.key=value]...     the agent",
      CONFIGURATION
      "Says `ready public=HOST:PORT admin=HOST:PORT` when it is, and logs, on standard error.\n"
-     "SIGTERM, SIGINT: open calls are stored as partial, exit 0. SIGHUP: reloads keys, the files of\n"
-     "the certificate and the log's options.\n"},
+     "SIGTERM, SIGINT: takes no new calls; after agent.drain_s open ones are stored as partial, exit 0;\n"
+     "a second one cuts them at once. SIGHUP: reloads keys, tokens, certificate and the log's options.\n"},
     {"replay", command_replay,
      "[-c FILE] [-o ...] [--to URL] [--speed X|max] [--fresh] [--sign-key FILE] [--expect FILE] FIXTURE...",
      "  FIXTURE               a folder with events.jsonl, or a .jsonl file\n" CONFIGURATION
@@ -44,9 +44,20 @@ static const struct command {
      "  --duration-ms N       the length of what was labelled\n" CONFIGURATION},
     {"calls", command_calls, "[-c FILE] [-o ...] [CALLLOGID]     list, or show one, from the local store",
      CONFIGURATION "Looks into store.dir: give the -c and -o of `serve`, which may run meanwhile.\n"},
+    {"outbox", command_outbox,
+     "[-c FILE] [-o ...] list [--sink S] [--dead] | show ROW | retry ROW|all | drop ROW",
+     "  list                  rows that wait for MongoDB or Redis, or that those have refused\n"
+     "  --sink S              for mongo, redis_queue or redis_alerts; without it, for what is configured\n"
+     "  --dead                refused ones only\n"
+     "  show ROW              all of a row\n"
+     "  retry ROW|all         a dead row is tried again; all of them\n"
+     "  drop ROW              a row that waits or is dead is given up\n" CONFIGURATION
+     "Works while `serve` runs, which sees a change within 2 s.\n"},
     {"options", command_options, "    every option, tab-separated",
      "Columns: section.key, type, default, unit, meaning.\n"},
-    {"check", command_check, "[-c FILE] [-o ...]     check the configuration", CONFIGURATION},
+    {"check", command_check, "[-c FILE] [-o ...] [--connect]     check the configuration",
+     CONFIGURATION
+     "  --connect             tries every server that is configured, and says what is wrong with it\n"},
 };
 
 static void usage(FILE *out) {

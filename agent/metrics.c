@@ -30,6 +30,7 @@ static const char *const webhook_results[] = {
     [WEBHOOK_TOO_LARGE] = "too_large",     [WEBHOOK_TIMEOUT] = "timeout",
     [WEBHOOK_UNAVAILABLE] = "unavailable", [WEBHOOK_UNKNOWN_EVENT] = "unknown_event",
 };
+static const char *const command_results[] = {[COMMAND_RESULT_OK] = "ok", [COMMAND_RESULT_FAILED] = "failed"};
 static const char *const media_faults[] = {
     [FAULT_BINARY] = "binary",
     [FAULT_NOT_UTF8] = "not_utf8",
@@ -47,6 +48,7 @@ static const char *const outcomes[] = {
 };
 _Static_assert(sizeof media_results / sizeof *media_results == MEDIA_RESULTS, "a name for each result");
 _Static_assert(sizeof webhook_results / sizeof *webhook_results == WEBHOOK_RESULTS, "a name for each result");
+_Static_assert(sizeof command_results / sizeof *command_results == COMMAND_RESULTS, "a name for each result");
 _Static_assert(sizeof media_faults / sizeof *media_faults == MEDIA_FAULTS, "a name for each fault");
 _Static_assert(sizeof outcomes / sizeof *outcomes == CALL_OUTCOMES, "a name for each outcome");
 
@@ -89,8 +91,12 @@ static const struct row {
      offsetof(struct metrics, media_frames_missing), NULL, NULL, 0},
     {"sidetone_webhooks_total", "Webhook requests, by answer.", FAMILY, offsetof(struct metrics, webhooks),
      "result", webhook_results, WEBHOOK_RESULTS},
+    {"sidetone_commands_total", "Commands to Telnyx, by how they ended.", FAMILY,
+     offsetof(struct metrics, commands), "result", command_results, COMMAND_RESULTS},
     {"sidetone_webhooks_legless_total", "Accepted events that belong to no leg.", COUNTER,
      offsetof(struct metrics, legless_events), NULL, NULL, 0},
+    {"sidetone_alerts_total", "Alerts that have opened, by rule.", FAMILY, offsetof(struct metrics, alerts),
+     "rule", alert_rule_names, ALERT_RULES},
     {"sidetone_webhook_ack_seconds", "From the last byte of a webhook to its answer.", HISTOGRAM,
      offsetof(struct metrics, webhook_ack), NULL, NULL, 0},
     {"sidetone_frame_to_metric_seconds", "From a frame's arrival to the figure that holds it.", HISTOGRAM,
@@ -155,6 +161,23 @@ static void add_parse_errors(struct buffer *t, const struct metrics *m) {
   }
   for (int i = 0; i < MEDIA_FAULTS; i++) {
     buffer_printf(t, "%s{kind=\"%s\"} %llu\n", name, media_faults[i], (unsigned long long)m->media_faults[i]);
+  }
+}
+
+static void add_outbox(struct buffer *t, const struct metrics *m) {
+  static const char rows_name[] = "sidetone_outbox_rows", oldest_name[] = "sidetone_outbox_oldest_seconds";
+  head(t, rows_name, "Rows of the outbox that wait for a sink, and that it has refused.", "gauge");
+  for (int i = 0; i < SINK_COUNT; i++) {
+    if (!m->sink_configured[i]) continue;
+    buffer_printf(t, "%s{sink=\"%s\",state=\"pending\"} %llu\n", rows_name, sink_names[i],
+                  (unsigned long long)m->outbox_pending[i]);
+    buffer_printf(t, "%s{sink=\"%s\",state=\"dead\"} %llu\n", rows_name, sink_names[i],
+                  (unsigned long long)m->outbox_dead[i]);
+  }
+  head(t, oldest_name, "Since when the oldest row waits for a sink.", "gauge");
+  for (int i = 0; i < SINK_COUNT; i++) {
+    if (m->sink_configured[i])
+      buffer_printf(t, "%s{sink=\"%s\"} %.9g\n", oldest_name, sink_names[i], m->outbox_oldest_seconds[i]);
   }
 }
 
@@ -227,6 +250,7 @@ char *metrics_text(const struct metrics *m, size_t *bytes) {
   head(&t, "sidetone_store_fsync_seconds", "Time of the store's commits.", "summary");
   buffer_printf(&t, "sidetone_store_fsync_seconds_sum %.9g\nsidetone_store_fsync_seconds_count %llu\n",
                 m->store_fsync_seconds_sum, (unsigned long long)m->store_fsync_count);
+  add_outbox(&t, m);
   add_process(&t);
   return buffer_take(&t, bytes);
 }

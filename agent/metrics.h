@@ -3,9 +3,12 @@
 #ifndef AGENT_METRICS_H
 #define AGENT_METRICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/alerts.h"
+#include "store/sink.h"
 #include "telnyx/frame.h"
 
 enum media_result {
@@ -44,6 +47,8 @@ enum media_fault {
 };
 const char *media_fault_name(enum media_fault fault); /* "binary", "not_utf8", ... */
 
+enum command_result { COMMAND_RESULT_OK, COMMAND_RESULT_FAILED, COMMAND_RESULTS };
+
 enum call_outcome {
   OUTCOME_COMPLETED,
   OUTCOME_BUSY,
@@ -70,6 +75,8 @@ struct metrics {
   uint64_t media_frames_missing;
   uint64_t frame_faults[FRAME_FAULTS], media_faults[MEDIA_FAULTS];
   uint64_t webhooks[WEBHOOK_RESULTS];
+  uint64_t commands[COMMAND_RESULTS];
+  uint64_t alerts[ALERT_RULES]; /* opened */
   uint64_t legless_events, calls_without_lead;
   uint64_t memory_per_call_bytes; /* stream_bytes() */
   struct histogram webhook_ack, frame_to_metric;
@@ -78,6 +85,10 @@ struct metrics {
   uint64_t store_commits, store_quarantined;
   double store_fsync_seconds_sum;
   uint64_t store_fsync_count;
+  /* Of the outbox, filled before a scrape; a sink that is not configured has no line. */
+  bool sink_configured[SINK_COUNT];
+  uint64_t outbox_pending[SINK_COUNT], outbox_dead[SINK_COUNT];
+  double outbox_oldest_seconds[SINK_COUNT];
 };
 
 /* Which outcome a finished CallLog's status counts as. */

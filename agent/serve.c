@@ -5,42 +5,17 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/clock.h"
 #include "agent/log.h"
+#include "agent/serve_live.h"
 #include "telnyx/hex.h"
 
-enum { TICK_MS = 1000, STOP_WITHIN_MS = 4000 };
+enum { TICK_MS = 1000 };
 
 struct moment serve_now(void) {
   return (struct moment){.mono_us = clock_mono_us(), .wall_us = clock_wall_us()};
-}
-
-/* ---- the end --------------------------------------------------------------------------------- */
-
-/* Everything is on disk, or the time is up. */
-static void finish(struct serve *s) {
-  uv_stop(&s->loop);
-}
-
-static void on_deadline(uv_timer_t *timer) {
-  struct serve *s = timer->data;
-  log_event(LOG_WARN, NULL, "stopped before everything was stored");
-  finish(s);
-}
-
-static void on_stop_signal(uv_signal_t *signal, int number) {
-  struct serve *s = signal->data;
-  if (s->draining) return;
-  struct moment at = serve_now();
-  s->draining = true;
-  s->draining_since_ms = at.wall_us / 1000;
-  log_event(LOG_INFO, NULL, "stopping", LOG_TEXT("signal", strsignal(number)),
-            LOG_INT("calls", engine_calls(s->engine)));
-  server_stop_listening(s->server);
-  engine_shutdown(s->engine, &at);
-  uv_timer_start(&s->deadline, on_deadline, STOP_WITHIN_MS, 0);
-  if (serve_store_idle(s)) finish(s);
 }
 
 /* ---- the loop's events ----------------------------------------------------------------------- */
@@ -48,7 +23,7 @@ static void on_stop_signal(uv_signal_t *signal, int number) {
 static void on_wake(uv_async_t *wake) {
   struct serve *s = wake->data;
   serve_store_answers(s);
-  if (s->draining && serve_store_idle(s)) finish(s);
+  serve_stop_when_stored(s);
 }
 
 static void wake_loop(void *arg) {
@@ -96,80 +71,31 @@ static void on_tick(uv_timer_t *timer) {
   struct moment at = serve_now();
   watch_store(s);
   watch_memory(s);
-  if (!s->draining) engine_tick(s->engine, &at);
+  if (!s->ending) engine_tick(s->engine, &at);
   serve_store_again(s);
+  serve_tell_manager(s);
 }
 
-/* What can change without dropping a call; certificates besides, which change in their files. */
-static const char *const reloaded[] = {"telnyx.public_key", "telnyx.signature_tolerance_s", "log.level",
-                                       "log.format", "log.numbers"};
-
-struct changes {
-  char took[256], after_restart[1024]; /* names, never values */
-};
-
-static void note_change(void *arg, const char *name) {
-  struct changes *changes = arg;
-  char *list = changes->after_restart;
-  size_t room = sizeof changes->after_restart;
-  for (size_t i = 0; i < sizeof reloaded / sizeof *reloaded; i++) {
-    if (strcmp(name, reloaded[i]) != 0) continue;
-    list = changes->took;
-    room = sizeof changes->took;
-  }
-  size_t length = strlen(list);
-  snprintf(list + length, room - length, "%s%s", length > 0 ? ", " : "", name);
-}
-
-static void take(struct serve *s, struct config *fresh, const struct signature_keys *keys) {
-  struct changes changes = {"", ""};
-  struct config *now = &s->config;
-  config_each_change(now, fresh, note_change, &changes);
-  char *public_key = now->telnyx_public_key; /* freed with `fresh` */
-  now->telnyx_public_key = fresh->telnyx_public_key;
-  fresh->telnyx_public_key = public_key;
-  s->keys = *keys;
-  now->telnyx_signature_tolerance_s = fresh->telnyx_signature_tolerance_s;
-  now->log_level = fresh->log_level;
-  now->log_format = fresh->log_format;
-  now->log_numbers = fresh->log_numbers;
-  log_configure((enum log_level)fresh->log_level, (enum log_format)fresh->log_format, fresh->log_numbers);
-  log_event(LOG_INFO, NULL, "configuration reloaded",
-            LOG_TEXT("took", *changes.took != '\0' ? changes.took : NULL),
-            LOG_TEXT("after_restart_only", *changes.after_restart != '\0' ? changes.after_restart : NULL));
+static void on_stop_signal(uv_signal_t *signal, int number) {
+  serve_stop(signal->data, strsignal(number));
 }
 
 static void on_hangup_signal(uv_signal_t *signal, int number) {
   (void)number;
-  struct serve *s = signal->data;
-  struct config fresh;
-  struct signature_keys keys;
-  char why[1024];
-  bool loaded = config_load(&fresh, &s->cli->source, why, sizeof why, NULL, NULL) == 0;
-  if (loaded && signature_keys_parse(fresh.telnyx_public_key, &keys, why, sizeof why) == 0) {
-    take(s, &fresh, &keys);
-  } else {
-    log_event(LOG_ERROR, NULL, "configuration not reloaded", LOG_TEXT("why", why));
-  }
-  if (loaded) config_free(&fresh);
-  if (server_reload_tls(s->server, why, sizeof why) == 0) {
-    if (s->config.listen_tls_certificate[0] != '\0') log_event(LOG_INFO, NULL, "certificate reloaded");
-  } else {
-    log_event(LOG_ERROR, NULL, "certificate not reloaded", LOG_TEXT("why", why));
-  }
+  serve_reload(signal->data);
 }
 
 /* ---- the start ------------------------------------------------------------------------------- */
 
 static int open_store(struct serve *s) {
   char why[512];
-  const struct store_options options = {.directory = s->config.store_dir,
-                                        .wake = wake_loop,
-                                        .wake_arg = s,
-                                        .max_bytes = s->config.store_max_bytes,
-                                        .keep_delivered_ms = s->config.store_keep_delivered_s > 0
-                                                                 ? s->config.store_keep_delivered_s * 1000
-                                                                 : 1};
+  struct store_options options = {.directory = s->config.store_dir,
+                                  .wake = wake_loop,
+                                  .pulse = {supervise_pulse, &s->store_loop},
+                                  .wake_arg = s};
+  serve_sinks_configured(s, options.sinks);
+  memcpy(s->metrics.sink_configured, options.sinks, sizeof options.sinks);
+  s->store_loop = supervise_loop("store");
   if (store_open(&s->store, &options, why, sizeof why) != 0) {
     return cli_failed("serve", "store.dir: %s", why);
   }
@@ -190,23 +116,22 @@ static int open_store(struct serve *s) {
 
 static int make_engine(struct serve *s) {
   const struct engine_options options = {
-      .fold = {.agent_id = s->agent_id,
-               .version = SIDETONE_VERSION,
-               .inbound_is_agent = s->config.calls_party_inbound_is_agent,
-               .plc = s->config.quality_plc,
-               .asr_stream = s->config.quality_consumer_asr_stream},
+      .fold = serve_fold_options(s),
       .agent_id = s->agent_id,
       .first_part = (uint64_t)(clock_wall_us() / 1000), /* later than any part of a former run */
       .stream_token = s->config.telnyx_stream_token,
+      .interim_us = s->config.mongo_interim_s * 1000000,
+      .published = s->live != NULL,
       .verbose = true,
   };
   struct engine_effects effects = serve_store_effects(s);
+  serve_live_effects(s, &effects);
   s->engine = engine_create(&options, &effects, &s->metrics);
   return s->engine != NULL ? EXIT_DONE : cli_failed("serve", "no memory");
 }
 
 /* telnyx.insecure opens what is not closed by a key or a token of its own. */
-static void say_what_is_open(const struct serve *s) {
+void serve_say_what_is_open(const struct serve *s) {
   bool insecure = s->config.telnyx_insecure, no_key = s->keys.count == 0,
        no_token = s->config.telnyx_stream_token[0] == '\0';
   if (no_key) {
@@ -240,7 +165,7 @@ static int open_listeners(struct serve *s) {
     return cli_failed("serve", "listen.public: %s", why);
   if (server_listen(s->server, &admin_listener, admin_bound, sizeof admin_bound, why, sizeof why) != 0)
     return cli_failed("serve", "listen.admin: %s", why);
-  say_what_is_open(s);
+  serve_say_what_is_open(s);
   fprintf(stderr, "ready public=%s admin=%s\n", public_bound, admin_bound);
   return EXIT_DONE;
 }
@@ -260,15 +185,24 @@ static void start_timers(struct serve *s) {
 
 /* The loop turns while the server goes, so first everything goes that could still call the engine: the
  * store's thread with its wakes, ticks, signals. Look-ups under way end in the last turns. */
-static void stop(struct serve *s) {
+static void stop(struct serve *s, int status) {
   uv_handle_t *own[] = {(uv_handle_t *)&s->wake, (uv_handle_t *)&s->tick,      (uv_handle_t *)&s->deadline,
                         (uv_handle_t *)&s->term, (uv_handle_t *)&s->interrupt, (uv_handle_t *)&s->hangup};
+  if (!serve_sinks_stop(s)) {
+    log_event(LOG_WARN, NULL, "a server does not answer: what it was to get is in the outbox");
+    _exit(status); /* that thread still uses the store; what is committed is safe */
+  }
+  serve_look_stop(s);
   if (s->store != NULL) store_close(s->store);
+  serve_live_stop(s);
+  serve_commands_stop(s);
+  supervise_leave(s->store_loop);
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) uv_close(own[i], NULL);
   server_destroy(s->server);
   s->server = NULL;
   engine_free(s->engine);
   serve_store_forget(s);
+  supervisor_destroy(s->supervisor);
   uv_run(&s->loop, UV_RUN_DEFAULT);
   uv_loop_close(&s->loop);
 }
@@ -288,14 +222,22 @@ static int run(struct serve *s) {
   }
   s->wake.data = s;
   start_timers(s);
-  int status = open_store(s);
+  s->supervisor = supervisor_create(&s->loop);
+  int status = s->supervisor != NULL ? open_store(s) : cli_failed("serve", "no memory");
+  if (status == EXIT_DONE) status = serve_live_start(s);
   if (status == EXIT_DONE) status = make_engine(s);
+  if (status == EXIT_DONE) status = serve_commands_start(s);
+  if (status == EXIT_DONE) status = serve_sinks_start(s);
   if (status == EXIT_DONE) {
     serve_store_recover(s);
     status = open_listeners(s);
   }
-  if (status == EXIT_DONE) uv_run(&s->loop, UV_RUN_DEFAULT);
-  stop(s);
+  if (status == EXIT_DONE) {
+    serve_live_run(s);
+    serve_ready(s);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+  }
+  stop(s, status);
   return status;
 }
 
@@ -308,6 +250,7 @@ int command_serve(int argc, char **argv) {
   int status = cli_config(&cli, &s->config);
   if (status == EXIT_DONE) {
     status = cli_check_tls("serve", &s->config);
+    if (status == EXIT_DONE) status = cli_check_servers("serve", &s->config);
     if (status == EXIT_DONE) status = run(s);
     config_free(&s->config);
   }

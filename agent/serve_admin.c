@@ -5,6 +5,8 @@
 #include "agent/fold.h"
 #include "agent/log.h"
 #include "agent/serve.h"
+#include "agent/serve_live.h"
+#include "store/outbox.h"
 #include "telnyx/stream_key.h"
 #include "telnyx/timestamp.h"
 
@@ -15,7 +17,7 @@ static void reply_text(struct serve *s, conn_id conn, int status, const char *ty
   server_reply(s->server, conn, status, type, text, strlen(text));
 }
 
-static void reply_json(struct serve *s, conn_id conn, int status, const json_t *json) {
+void serve_reply_json(struct serve *s, conn_id conn, int status, const json_t *json) {
   size_t bytes = 0;
   char *text = document_text(json, false, &bytes);
   if (text != NULL) {
@@ -24,6 +26,31 @@ static void reply_json(struct serve *s, conn_id conn, int status, const json_t *
     server_reply(s->server, conn, 500, NULL, NULL, 0);
   }
   free(text);
+}
+
+/* /api/v1/calls/<callLogId>/actions/<command>. False: the path is another one. */
+static bool is_action(const char *path, char *id, size_t id_bytes, const char **command) {
+  static const char actions[] = "/actions/";
+  if (strncmp(path, calls_path, sizeof calls_path - 1) != 0 || path[sizeof calls_path - 1] != '/')
+    return false;
+  const char *begin = path + sizeof calls_path, *end = strstr(begin, actions);
+  if (end == NULL || end == begin || (size_t)(end - begin) >= id_bytes) return false;
+  snprintf(id, id_bytes, "%.*s", (int)(end - begin), begin);
+  *command = end + sizeof actions - 1;
+  return true;
+}
+
+/* A form or a script of a foreign page cannot name this type without being asked first. */
+static int action_headers(const struct serve *s, const struct http_request *request, const char *name,
+                          const char **allow) {
+  enum command command;
+  if (!serve_commands_ready(s) || !command_find(name, &command)) return 404;
+  if (strcmp(request->method, "POST") != 0) {
+    *allow = "POST";
+    return 405;
+  }
+  const char *type = http_header(request, "content-type", NULL);
+  return type != NULL && strncasecmp(type, json_media_type, sizeof json_media_type - 1) == 0 ? 0 : 415;
 }
 
 static int admin_headers(void *arg, const struct http_request *request, const char **allow) {
@@ -38,6 +65,9 @@ static int admin_headers(void *arg, const struct http_request *request, const ch
                 stream_token_equal(s->config.admin_token, given + sizeof scheme - 1);
     if (!good) return 401;
   }
+  char id[160];
+  const char *action;
+  if (is_action(request->path, id, sizeof id, &action)) return action_headers(s, request, action, allow);
   if (!known) return 404;
   if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0) return 0;
   *allow = "GET, HEAD";
@@ -46,7 +76,7 @@ static int admin_headers(void *arg, const struct http_request *request, const ch
 
 /* ---- /readyz --------------------------------------------------------------------------------- */
 
-static void add_reason(json_t *reasons, const char *part, int64_t since_ms, const char *text) {
+void serve_add_reason(json_t *reasons, const char *part, int64_t since_ms, const char *text) {
   char since[TIMESTAMP_BYTES];
   timestamp_format_ms(since_ms, since);
   json_array_append_new(reasons, json_pack("{s:s, s:s, s:s}", "part", part, "since", since, "text", text));
@@ -56,36 +86,55 @@ static void ready(struct serve *s, conn_id conn) {
   struct store_stats stats;
   serve_watch_store(s, &stats);
   json_t *reasons = json_array();
-  bool is_short = stats.used_percent >= 80, no_room = stats.used_percent >= 95;
-  bool unready = !stats.writable || no_room || s->draining;
-  if (!stats.writable) add_reason(reasons, "store", s->store_away_since_ms, stats.reason);
-  if (is_short) {
+  bool unready = !stats.writable || stats.used_percent >= 95 || s->draining;
+  if (!stats.writable) serve_add_reason(reasons, "store", s->store_away_since_ms, stats.reason);
+  if (stats.used_percent >= 80) {
     char text[64];
     snprintf(text, sizeof text, "%d %% of store.max_bytes used", stats.used_percent);
-    add_reason(reasons, "store", s->store_short_since_ms, text);
+    serve_add_reason(reasons, "store", s->store_short_since_ms, text);
   }
-  if (s->draining) add_reason(reasons, "agent", s->draining_since_ms, "draining: it is about to stop");
-  json_t *body = json_pack("{s:s, s:o}", "status",
-                           unready    ? "unready"
-                           : is_short ? "degraded"
-                                      : "ready",
-                           "reasons", reasons);
-  reply_json(s, conn, unready ? 503 : 200, body);
+  if (s->draining) serve_add_reason(reasons, "agent", s->draining_since_ms, "draining: it is about to stop");
+  serve_sinks_ready(s, reasons);
+  serve_live_ready(s, reasons);
+  const char *status = unready ? "unready" : json_array_size(reasons) > 0 ? "degraded" : "ready";
+  json_t *body = json_pack("{s:s, s:o}", "status", status, "reasons", reasons);
+  serve_reply_json(s, conn, unready ? 503 : 200, body);
   json_decref(body);
+}
+
+static void fill_outbox(struct metrics *m, struct store *store) {
+  struct outbox_depth depth[SINK_COUNT];
+  int64_t now_ms = serve_now().wall_us / 1000;
+  outbox_depth(store, depth);
+  for (int i = 0; i < SINK_COUNT; i++) {
+    int64_t oldest_ms = depth[i].oldest_pending_at_ms;
+    m->outbox_pending[i] = depth[i].pending;
+    m->outbox_dead[i] = depth[i].dead;
+    /* The clock may have been set back since. */
+    m->outbox_oldest_seconds[i] =
+        oldest_ms > 0 && oldest_ms < now_ms ? (double)(now_ms - oldest_ms) / 1e3 : 0;
+  }
 }
 
 static void metrics(struct serve *s, conn_id conn) {
   struct store_stats stats;
   store_stats(s->store, &stats);
   s->metrics.loop_lag_seconds = server_loop_lag_seconds(s->server);
+  serve_live_metrics(s);
   s->metrics.calls_live = engine_calls_live(s->engine);
   s->metrics.store_commits = stats.commits;
   s->metrics.store_fsync_seconds_sum = stats.fsync_seconds_sum;
   s->metrics.store_fsync_count = stats.fsync_count;
+  fill_outbox(&s->metrics, s->store);
   size_t bytes = 0;
+  struct buffer all = {0};
   char *text = metrics_text(&s->metrics, &bytes);
-  server_reply(s->server, conn, text != NULL ? 200 : 500, "text/plain; version=0.0.4; charset=utf-8", text,
-               bytes);
+  buffer_put(&all, text, bytes);
+  serve_sinks_metrics(s, &all);
+  bool whole = text != NULL && !all.failed;
+  server_reply(s->server, conn, whole ? 200 : 500, "text/plain; version=0.0.4; charset=utf-8", all.data,
+               whole ? all.bytes : 0);
+  free(all.data);
   free(text);
 }
 
@@ -97,6 +146,7 @@ struct look_up {
   struct serve *serve;
   conn_id conn;
   char *directory, *id, *text;
+  char *damaged; /* the leg of a CallLog with this id and a bad checksum */
 };
 
 static void look(uv_work_t *work) {
@@ -105,6 +155,8 @@ static void look(uv_work_t *work) {
   struct store_reader *reader;
   if (store_reader_open(&reader, l->directory, why, sizeof why) != 0) return;
   l->text = store_reader_get(reader, l->id);
+  const char *damaged = store_reader_damaged(reader);
+  if (damaged != NULL) l->damaged = strdup(damaged);
   store_reader_close(reader);
 }
 
@@ -116,16 +168,18 @@ static void looked(uv_work_t *work, int status) {
   } else {
     reply_text(l->serve, l->conn, 404, json_media_type, "{\"error\":\"no such call\"}");
   }
+  if (l->serve->server != NULL && l->damaged != NULL) serve_store_load(l->serve, l->damaged);
   free(l->directory);
   free(l->id);
   free(l->text);
+  free(l->damaged);
   free(l);
 }
 
 static void one_call(struct serve *s, conn_id conn, const char *id) {
   json_t *document = engine_document(s->engine, id);
   if (document != NULL) {
-    reply_json(s, conn, 200, document);
+    serve_reply_json(s, conn, 200, document);
     json_decref(document);
     return;
   }
@@ -142,11 +196,24 @@ static void one_call(struct serve *s, conn_id conn, const char *id) {
   server_reply(s->server, conn, 500, NULL, NULL, 0);
 }
 
+static void order(struct serve *s, conn_id conn, const char *id, const char *name) {
+  enum command command;
+  const char *leg = engine_leg_of(s->engine, id);
+  if (leg == NULL || !command_find(name, &command)) {
+    reply_text(s, conn, 404, json_media_type, "{\"error\":\"no such call is up here\"}");
+  } else if (!serve_commands_order(s, conn, leg, command)) {
+    reply_text(s, conn, 503, json_media_type, "{\"error\":\"the command could not be queued\"}");
+  }
+}
+
 static void admin_request(void *arg, conn_id conn, const struct moment *at,
                           const struct http_request *request) {
   struct serve *s = arg;
-  const char *path = request->path;
-  if (strcmp(path, "/livez") == 0) {
+  const char *path = request->path, *action;
+  char id[160];
+  if (is_action(path, id, sizeof id, &action)) {
+    order(s, conn, id, action);
+  } else if (strcmp(path, "/livez") == 0) {
     reply_text(s, conn, 200, text_media_type, "live\n");
   } else if (strcmp(path, "/readyz") == 0) {
     ready(s, conn);
@@ -154,7 +221,7 @@ static void admin_request(void *arg, conn_id conn, const struct moment *at,
     metrics(s, conn);
   } else if (strcmp(path, calls_path) == 0) {
     json_t *calls = engine_live(s->engine, at);
-    reply_json(s, conn, 200, calls);
+    serve_reply_json(s, conn, 200, calls);
     json_decref(calls);
   } else {
     one_call(s, conn, path + sizeof calls_path);

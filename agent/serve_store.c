@@ -143,13 +143,17 @@ static void put_event(void *arg, const char *leg, const char *id, int64_t at_ms,
   size_t bytes;
   char *text = document_text(element, false, &bytes);
   if (text == NULL) return;
-  put(arg,
-      &(struct store_request){
-          .kind = STORE_PUT_EVENT, .leg = leg, .id = id, .at_ms = at_ms, .body = text, .body_bytes = bytes});
+  put(arg, &(struct store_request){.kind = STORE_PUT_EVENT,
+                                   .leg = leg,
+                                   .id = id,
+                                   .deliver = leg != NULL,
+                                   .at_ms = at_ms,
+                                   .body = text,
+                                   .body_bytes = bytes});
   free(text);
 }
 
-static void put_part(void *arg, const char *leg, const struct part *part) {
+static void put_part(void *arg, const char *leg, const struct part *part, bool deliver) {
   json_t *json = part_to_json(part);
   size_t bytes;
   char *text = json != NULL ? document_text(json, false, &bytes) : NULL;
@@ -160,6 +164,7 @@ static void put_part(void *arg, const char *leg, const struct part *part) {
                                    .id = part->id,
                                    .n = part->n,
                                    .open = part->state == PART_OPEN,
+                                   .deliver = deliver,
                                    .body = text,
                                    .body_bytes = bytes});
   free(text);
@@ -188,8 +193,27 @@ static void put_calllog(void *arg, const struct engine_calllog *calllog) {
   free(text);
 }
 
-static void load_leg(void *arg, const char *leg) {
-  struct serve *s = arg;
+static void put_alert(void *arg, const char *leg, const char *call_log_id, const struct alert *alert) {
+  json_t *body = alert_body(alert, call_log_id);
+  size_t bytes = 0;
+  char *key = alert_key(alert, call_log_id), *text = document_text(body, false, &bytes);
+  if (key != NULL && text != NULL) {
+    put(arg, &(struct store_request){.kind = STORE_PUT_ALERT,
+                                     .leg = leg,
+                                     .id = key,
+                                     .at_ms = alert->at_ms,
+                                     .body = text,
+                                     .body_bytes = bytes});
+  }
+  log_event(LOG_INFO, call_log_id, alert->opened ? "alert opened" : "alert closed",
+            LOG_TEXT("rule", alert_rule_names[alert->rule]), LOG_TEXT("severity", alert->severity),
+            LOG_FLOAT("value", alert->value));
+  json_decref(body);
+  free(key);
+  free(text);
+}
+
+void serve_store_load(struct serve *s, const char *leg) {
   struct ticket *t = new_ticket(s);
   if (t == NULL) {
     log_event(LOG_WARN, leg, "no memory to ask for what is stored of a leg");
@@ -203,6 +227,18 @@ static void load_leg(void *arg, const char *leg) {
   ticket_free(s, t);
 }
 
+static void ask_elsewhere(void *arg, const char *leg, bool due) {
+  serve_look_quiet(arg, leg, due);
+}
+
+static void stream_missing(void *arg, const char *leg, const char *cause) {
+  serve_look_missing(arg, leg, cause);
+}
+
+static void load_leg(void *arg, const char *leg) {
+  serve_store_load(arg, leg);
+}
+
 static void close_socket(void *arg, conn_id socket, int code, const char *reason) {
   struct serve *s = arg;
   server_ws_close(s->server, socket, code, reason);
@@ -212,17 +248,32 @@ struct engine_effects serve_store_effects(struct serve *s) {
   return (struct engine_effects){.put_event = put_event,
                                  .put_part = put_part,
                                  .put_calllog = put_calllog,
+                                 .put_alert = put_alert,
                                  .load_leg = load_leg,
+                                 .ask_elsewhere = ask_elsewhere,
+                                 .stream_missing = stream_missing,
                                  .close_socket = close_socket,
                                  .arg = s};
 }
 
 /* ---- webhooks -------------------------------------------------------------------------------- */
 
+/* The element of an event. Past the leg's limit its payload is cut before it is stored, so that every store has the
+ * same; the limit is counted by what each agent took (data-model.md 8.4). */
+static json_t *element_of(const struct serve *s, const struct event *event) {
+  json_t *element = facts_event_element(event);
+  const json_t *payload = json_object_get(element, "payload");
+  size_t bytes = payload != NULL ? json_dumpb(payload, NULL, 0, JSON_COMPACT) : 0;
+  if (bytes > 0 && event->call_control_id != NULL &&
+      !engine_has_room(s->engine, event->call_control_id, bytes))
+    json_object_set_new(element, "payload", json_pack("{s:b}", "truncated", 1));
+  return element;
+}
+
 void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, struct event *event) {
   struct ticket *t = new_ticket(s);
   uint64_t refused = memory_refusals();
-  json_t *element = facts_event_element(event);
+  json_t *element = element_of(s, event);
   size_t bytes = 0;
   char *text = element != NULL ? document_text(element, false, &bytes) : NULL;
   json_decref(element);
@@ -237,6 +288,7 @@ void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, s
                                           .ticket = t->number,
                                           .leg = leg,
                                           .id = event->id,
+                                          .deliver = leg != NULL,
                                           .want_facts = leg != NULL && !engine_knows(s->engine, leg),
                                           .at_ms = at->wall_us / 1000,
                                           .body = text,
@@ -330,10 +382,13 @@ static void answer_webhook(struct serve *s, struct ticket *t, const struct store
   }
   const char *leg = t->event.call_control_id;
   if (leg != NULL && !engine_knows(s->engine, leg)) give_facts(s, at, leg, answer, t->event.id, false);
-  if (!engine_event(s->engine, at, &t->event)) {
+  uint64_t refused = memory_refusals();
+  bool fresh = engine_event(s->engine, at, &t->event);
+  if (!fresh && memory_refusals() != refused) {
     log_event(LOG_WARN, leg, "no memory to apply an event that is stored: it is read again");
-    load_leg(s, leg);
+    serve_store_load(s, leg);
   }
+  if (fresh && t->event.kind == EVENT_CALL_ANSWERED) serve_commands_answered(s, leg, t->event.id);
   if (t->event.kind == EVENT_UNKNOWN) {
     s->metrics.webhooks[WEBHOOK_UNKNOWN_EVENT]++;
     log_event(LOG_INFO, engine_call_name(s->engine, leg), "unknown event kept",
@@ -361,6 +416,7 @@ static void on_answer(void *arg, const struct store_answer *answer) {
 
 void serve_store_answers(struct serve *s) {
   store_collect(s->store, on_answer, s);
+  serve_sinks_nudge(s); /* what was committed may hold rows for them */
 }
 
 bool serve_store_idle(const struct serve *s) {

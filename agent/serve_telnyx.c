@@ -54,7 +54,7 @@ static void webhook_request(void *arg, conn_id conn, const struct moment *at,
               LOG_TEXT("why", "sidetone.leg_lost does not come from Telnyx"));
     event_release(&event);
     serve_webhook_reply(s, conn, 400, WEBHOOK_BAD_REQUEST, at->mono_us);
-  } else if (s->draining) {
+  } else if (serve_stop_refuses_event(s, &event)) {
     event_release(&event);
     serve_webhook_reply(s, conn, 503, WEBHOOK_UNAVAILABLE, at->mono_us);
   } else {
@@ -118,11 +118,12 @@ static int media_upgrade(void *arg, conn_id conn, const struct moment *at,
   const char *rest = request->path + length;
   if (rest[0] != '\0' && rest[0] != '/') return 404;
   const char *key = rest[0] == '/' && rest[1] != '\0' ? rest + 1 : NULL;
-  if (s->draining) return 503;
   enum socket_proof proof;
   int status = prove(s, at, request, key, &proof);
   if (status != 0) return status;
-  engine_socket_opened(s->engine, conn, at, proof, proof == PROOF_DERIVED ? key : NULL);
+  const char *derived = proof == PROOF_DERIVED ? key : NULL;
+  if (serve_stop_refuses_socket(s, at, derived)) return 503;
+  engine_socket_opened(s->engine, conn, at, proof, derived);
   return 0;
 }
 

@@ -86,9 +86,10 @@ int server_listen(struct server *s, const struct server_listener *listener, char
                   char *why, size_t why_bytes);
 /* Whether the two PEM files can be used and belong together. 0, or -1 with `why` (file and reason). */
 int server_check_tls(const char *certificate, const char *private_key, char *why, size_t why_bytes);
-/* Reads certificate and key of every TLS listener again; new connections get them. 0, or -1 with `why`:
- * then the listener named there, and those after it, keep what they had. */
-int server_reload_tls(struct server *s, char *why, size_t why_bytes);
+/* The listener of that name, which has TLS, reads certificate and key from these files, new ones or the same;
+ * new connections get them. 0, or -1 with `why`: then it keeps what it had. */
+int server_use_tls(struct server *s, const char *name, const char *certificate, const char *private_key,
+                   char *why, size_t why_bytes);
 /* Answers the pending request of `conn`; nothing happens when it has gone. Copies the body. A content_type of
  * NULL leaves the header out. */
 void server_reply(struct server *s, conn_id conn, int status, const char *content_type, const char *body,

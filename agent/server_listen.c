@@ -134,13 +134,15 @@ int server_listen(struct server *s, const struct server_listener *listener, char
   return 0;
 }
 
-int server_reload_tls(struct server *s, char *why, size_t why_bytes) {
+int server_use_tls(struct server *s, const char *name, const char *certificate, const char *private_key,
+                   char *why, size_t why_bytes) {
   for (struct listener *l = s->listeners; l; l = l->next) {
-    if (!l->tls) continue;
-    if (server_check_tls(l->certificate, l->private_key, why, why_bytes) < 0) return -1;
-    if (tls_load_files(l->tls, l->certificate, l->private_key, why, why_bytes) < 0) return -1;
+    if (!l->tls || strcmp(l->name, name) != 0) continue;
+    if (server_check_tls(certificate, private_key, why, why_bytes) < 0) return -1;
+    return tls_load_files(l->tls, certificate, private_key, why, why_bytes);
   }
-  return 0;
+  snprintf(why, why_bytes, "no listener %s has TLS", name);
+  return -1;
 }
 
 void listeners_stop(struct server *s) {

@@ -36,7 +36,9 @@ struct stream {
   struct timebase timebase;
   struct stream_track track[TRACK_COUNT];
   struct speech *speech;
-  bool heard;                /* a codec with a decoder has been in use */
+  bool heard; /* a codec with a decoder has been in use */
+  int64_t arrival_us,
+      gap_us; /* monotonic: the newest frame of any track, 0: none; the longest gap since a look */
   int64_t origin_arrival_us; /* monotonic arrival of the part's first frame; -1: none */
   /* Of sequence_number in the counting at hand, and what was missing in those before. */
   uint64_t sequence_first, sequence_high, sequence_count, sequence_missing_before;

@@ -1,4 +1,5 @@
 /* What a stream knows: the facts that frames tell by themselves, and everything measured as a media part. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,4 +152,21 @@ int stream_speaking(const struct stream *s) {
     if (!s->track[i].quiet && hearing_instant(s->track[i].hearing)) bits |= 1 << i;
   }
   return bits;
+}
+
+double stream_newest_r(const struct stream *s, enum quality_consumer consumer, bool plc) {
+  double worst = NAN;
+  for (int i = 0; i < TRACK_COUNT; i++) {
+    if (!s->track[i].begun) continue;
+    double r = delivery_newest_r(s->track[i].delivery, consumer, plc);
+    if (r > DELIVERY_R_ABSENT) worst = fmin(worst, r); /* fmin() passes a NaN over */
+  }
+  return worst;
+}
+
+int64_t stream_gap_us(struct stream *s, const struct moment *at) {
+  if (s->arrival_us == 0) return 0;
+  int64_t running_us = at->mono_us - s->arrival_us, longest_us = s->gap_us;
+  s->gap_us = 0;
+  return running_us > longest_us ? running_us : longest_us;
 }

@@ -271,6 +271,8 @@ static int check_together(struct loader *l) {
   const struct config *c = l->out;
   if ((*c->listen_tls_certificate == 0) != (*c->listen_tls_private_key == 0))
     return fail(l, "listen.tls_certificate and listen.tls_private_key: set both or none");
+  if (c->telnyx_auto_stream && (*c->telnyx_stream_url == 0 || *c->telnyx_api_key == 0))
+    return fail(l, "telnyx.auto_stream = yes: needs telnyx.stream_url and telnyx.api_key");
   if (!form_address_is_loopback(c->listen_admin) && *c->admin_token == 0)
     return fail(l, "listen.admin = \"%s\" can be reached from other machines: allowed only with admin.token",
                 c->listen_admin);

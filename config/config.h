@@ -10,6 +10,7 @@
 
 struct config {
   char *agent_id;
+  int64_t agent_drain_s;
   char *listen_public, *listen_admin, *listen_tls_certificate, *listen_tls_private_key;
   char *telnyx_public_key, *telnyx_stream_token, *telnyx_api_key, *telnyx_api_base, *telnyx_stream_url;
   bool telnyx_auto_stream;

@@ -380,3 +380,7 @@ void delivery_facts(const struct delivery *d, struct delivery_facts *out) {
   bank_skew(&s, out);
   collect(&s, out);
 }
+
+double delivery_newest_r(const struct delivery *d, enum quality_consumer consumer, bool plc) {
+  return windows_newest_r(&d->state.windows, consumer, plc);
+}

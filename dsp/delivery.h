@@ -59,4 +59,7 @@ void delivery_tick(struct delivery *d, int64_t now_us);
 /* The facts as if the track ended now; `d` is not changed. */
 void delivery_facts(const struct delivery *d, struct delivery_facts *out);
 
+/* R of the newest full window of 10 s, or DELIVERY_R_ABSENT (dsp/delivery_facts.h). Cheap. */
+double delivery_newest_r(const struct delivery *d, enum quality_consumer consumer, bool plc);
+
 #endif

@@ -98,6 +98,12 @@ void windows_found(struct windows *w, int64_t place_us) {
   if (c->lost[CONSUMER_ASR_STREAM] > 0) c->lost[CONSUMER_ASR_STREAM]--;
 }
 
+double windows_newest_r(const struct windows *w, enum quality_consumer consumer, bool plc) {
+  uint64_t clamped = 0;
+  if (!w->has_previous || w->previous.expected_us < WINDOW_EXPECTED_MIN_US) return DELIVERY_R_ABSENT;
+  return window_rating(w->codec, &w->previous, consumer, plc, &clamped);
+}
+
 static void join(struct window_counts *into, const struct window_counts *from) {
   into->expected_frames += from->expected_frames;
   into->expected_us += from->expected_us;

@@ -44,6 +44,8 @@ void windows_add(struct windows *w, struct delivery_facts *facts, int64_t place_
 /* A frame that was added as missing came after all, of no use to playout. Windows already handed on
  * keep their count. */
 void windows_found(struct windows *w, int64_t place_us);
+/* R of the newest window that is over and had 5 s of expected sound, or DELIVERY_R_ABSENT. */
+double windows_newest_r(const struct windows *w, enum quality_consumer consumer, bool plc);
 void windows_finish(struct windows *w, struct delivery_facts *facts);
 
 /* R (LQ) of the counts, or DELIVERY_R_ABSENT; adds 1 to *clamped when an input was out of range. */

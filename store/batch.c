@@ -53,15 +53,26 @@ static int put_event(struct database *d, const struct store_request *r, struct w
   return rc == SQLITE_OK ? legs_event(d, r->leg) : rc;
 }
 
-/* n of the part as it is stored: 0 when it is not. */
+/* n of the part as it is stored: 0 when it is not. A bad one would pass for newer, or older: it goes first. */
 static int stored_n(struct database *d, const struct store_request *r, uint64_t *n) {
-  sqlite3_stmt *s = d->statements[SQL_PART_N];
+  sqlite3_stmt *s = d->statements[SQL_STORED_PART];
   bind_string(s, 1, r->leg);
   bind_string(s, 2, r->id);
   int rc = sqlite3_step(s);
-  *n = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
+  bool there = rc == SQLITE_ROW, bad = false;
+  *n = there ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
+  if (there) {
+    size_t bytes;
+    const char *body = column_bytes(s, 2, &bytes);
+    bad = (uint64_t)sqlite3_column_int64(s, 3) != part_crc(r->leg, length_of(r->leg), r->id, length_of(r->id),
+                                                           *n, sqlite3_column_int(s, 1) != 0, body, bytes);
+  }
   sqlite3_reset(s);
-  return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+  if (bad) {
+    *n = 0;
+    return facts_check(d, r->leg);
+  }
+  return there || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
 static int put_part(struct database *d, const struct store_request *r, struct work *w) {
@@ -120,6 +131,22 @@ static int put_calllog(struct database *d, const struct store_request *r, struct
   return rc == SQLITE_OK ? legs_calllog(d, r->leg, r->n, r->open, r->ended) : rc;
 }
 
+/* What seems newer may be a bad revision. */
+static int put_calllog_well(struct database *d, struct work *w) {
+  bool moved = false;
+  int rc = put_calllog(d, &w->request, w);
+  if (rc == SQLITE_OK && w->status == STORE_DUPLICATE) rc = facts_check_calllog(d, w->request.leg, &moved);
+  if (!moved || rc != SQLITE_OK) return rc;
+  w->status = STORE_DONE;
+  return put_calllog(d, &w->request, w);
+}
+
+/* A leg that is looked at as a whole. */
+static int check_calllog(struct database *d, const struct work *w) {
+  bool moved;
+  return facts_check_calllog(d, w->request.leg, &moved);
+}
+
 static int put(struct database *d, struct work *w) {
   if (w->request.body_bytes > (size_t)sqlite3_limit(d->db, SQLITE_LIMIT_LENGTH, -1)) return SQLITE_TOOBIG;
   switch (w->request.kind) {
@@ -128,11 +155,11 @@ static int put(struct database *d, struct work *w) {
     case STORE_PUT_PART:
       return put_part(d, &w->request, w);
     case STORE_PUT_CALLLOG:
-      return put_calllog(d, &w->request, w);
+      return put_calllog_well(d, w);
     case STORE_PUT_ALERT:
       return outbox_append_alert(d, &w->request);
     case STORE_LOAD_LEG:
-      return SQLITE_OK;
+      return check_calllog(d, w);
   }
   return SQLITE_MISUSE;
 }

@@ -98,7 +98,7 @@ static int set_up(struct database *d, const char *path, char *why, size_t why_by
   return 0;
 }
 
-int database_connect(struct database *d, const char *path, char *why, size_t why_bytes) {
+int database_attach(struct database *d, const char *path, char *why, size_t why_bytes) {
   /* SQLite would make it readable for others; its companions take over the mode. An existing file is
    * left to SQLite: closing it here would drop the locks of a reader in this process. */
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -118,7 +118,7 @@ int database_connect(struct database *d, const char *path, char *why, size_t why
   }
   if (rc == 0) database_bound_log(d);
   d->read_only = rc == 0 && sqlite3_db_readonly(d->db, "main") == 1;
-  if (rc != 0) database_disconnect(d);
+  if (rc != 0) database_detach(d);
   return rc;
 }
 
@@ -130,7 +130,7 @@ void database_bound_log(struct database *d) {
   sqlite3_exec(d->db, sql, NULL, NULL, NULL);
 }
 
-void database_disconnect(struct database *d) {
+void database_detach(struct database *d) {
   int keep = 1;
   for (int i = 0; i < SQL_COUNT; i++) {
     sqlite3_finalize(d->statements[i]);
@@ -156,7 +156,7 @@ int database_lock(struct database *d, const char *directory, char *why, size_t w
 }
 
 void database_close(struct database *d) {
-  database_disconnect(d);
+  database_detach(d);
   if (d->lock_fd >= 0) close(d->lock_fd);
   d->lock_fd = -1;
 }

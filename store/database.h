@@ -27,12 +27,15 @@ enum statement {
   SQL_PARTS_OF_LEG,
   SQL_QUARANTINE_EVENT,
   SQL_QUARANTINE_PART,
+  SQL_CALLLOG_OF_LEG,
+  SQL_QUARANTINE_CALLLOG,
+  SQL_DROP_CALLLOG,
   SQL_FORGET_EVENT_ID,
   SQL_DROP_EVENT,
   SQL_DROP_PART,
   SQL_FORGET_OLD_IDS,
   SQL_OPEN_LEGS,
-  SQL_PART_N,
+  SQL_STORED_PART,
   SQL_OPEN_PARTS,
   SQL_GET_LEG,
   SQL_PUT_LEG,
@@ -70,9 +73,6 @@ enum statement {
   SQL_DROP_CALLLOG_OF_LEG,
   SQL_DROP_LEG,
   SQL_DROP_LEGLESS,
-  SQL_CALLLOG_OF_LEG,
-  SQL_QUARANTINE_CALLLOG,
-  SQL_DROP_CALLLOG,
   SQL_QUARANTINE_VALUE,
   SQL_DROP_VALUE,
   SQL_PUT_VALUE,
@@ -107,11 +107,11 @@ struct database {
 int database_lock(struct database *d, const char *directory, char *why, size_t why_bytes);
 /* Makes the file (0600) when missing, checks its version, prepares the statements. 0, or -1 with `why`; then it is
  * not connected, and `damaged` says whether the file is malformed. */
-int database_connect(struct database *d, const char *path, char *why, size_t why_bytes);
+int database_attach(struct database *d, const char *path, char *why, size_t why_bytes);
 /* Takes over `log_pages`. */
 void database_bound_log(struct database *d);
 /* Leaves a damaged file and its log as they are. */
-void database_disconnect(struct database *d);
+void database_detach(struct database *d);
 /* Disconnects and gives the lock up. */
 void database_close(struct database *d);
 /* Notes damage that an error code tells of. Returns the code. */
@@ -119,6 +119,10 @@ int database_check(struct database *d, int rc);
 
 /* The path of the file. False when it does not fit. */
 bool database_path(const char *directory, char *out, size_t out_bytes);
+
+/* A connection from outside that takes no lock of ours: WAL lets it read, and write, while serve does. Works when none
+ * runs too. 0, or -1 with `why`. */
+int database_connect(sqlite3 **db, const char *directory, bool to_change, char *why, size_t why_bytes);
 
 /* Steps a statement without result and resets it. SQLITE_OK or the error's extended code. */
 int database_run(struct database *d, enum statement which);

@@ -10,8 +10,7 @@
 int facts_load(struct database *d, const char *leg, struct work *work);
 /* The same, for the sake of the moving alone. */
 int facts_check(struct database *d, const char *leg);
-
-/* Moves a damaged CallLog to `quarantine`; its leg counts as one whose CallLog is to be made again. */
-int calllog_move(struct database *d, int64_t row, const char *leg);
+/* The leg's CallLog, when it is there and bad: `*moved`. */
+int facts_check_calllog(struct database *d, const char *leg, bool *moved);
 
 #endif

@@ -143,11 +143,11 @@ int legs_calllog_holds_all(struct database *d, const char *leg, bool *holds) {
   rc = sqlite3_step(s);
   if (rc == SQLITE_ROW) {
     size_t bytes;
-    const char *body = column_bytes(s, 3, &bytes);
-    int64_t revision = sqlite3_column_int64(s, 1);
+    const char *body = column_bytes(s, 12, &bytes);
+    int64_t revision = sqlite3_column_int64(s, 10);
     *holds = revision == row.revision &&
-             calllog_crc(leg, strlen(leg), (uint64_t)revision, sqlite3_column_int(s, 2) != 0, body, bytes) ==
-                 (uint64_t)sqlite3_column_int64(s, 4);
+             calllog_crc(leg, strlen(leg), (uint64_t)revision, sqlite3_column_int(s, 11) != 0, body, bytes) ==
+                 (uint64_t)sqlite3_column_int64(s, 13);
   }
   sqlite3_reset(s);
   return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;

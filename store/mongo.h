@@ -28,9 +28,11 @@ struct mongo_fact {      /* one row of the outbox */
 };
 
 struct mongo_settle {
-  uint64_t revision;                         /* R */
-  struct mongo_op main;                      /* all folded paths; filter: leg, revision not >= R */
-  struct mongo_op second[MONGO_SECONDS_MAX]; /* people's paths, tags, issues: each filtered on revision R */
+  uint64_t revision; /* R */
+  /* All folded paths, and what of people's paths is ours; filter: leg, revision not >= R, and what must be as read. */
+  struct mongo_op main;
+  /* What one update cannot say: an array that gains and loses elements. Each filtered on revision R; mostly none. */
+  struct mongo_op second[MONGO_SECONDS_MAX];
   size_t second_count;
   bool ended;
   /* lead look-up wanted (mongo.lead_lookup): the far party's number, "" when not wanted or done already. */
@@ -82,6 +84,10 @@ void mongo_reader_free(struct mongo_reader *r);
 int mongo_reader_get(struct mongo_reader *r, const char *const *legs, size_t count, bool whole,
                      void (*document)(void *arg, const char *leg, const uint8_t *bson, size_t bytes),
                      void *arg, struct sink_outcome *outcome);
+
+/* Frees what the driver keeps for the process: once, at the end, when every client is gone. May be left out: the
+ * system takes it back. */
+void mongo_global_cleanup(void);
 
 /* sidetone check --connect: connects, says what is wrong in words. Lines go to `say`. True: all is well. */
 bool mongo_check(const struct mongo_options *options, void (*say)(void *arg, const char *line), void *arg);

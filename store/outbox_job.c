@@ -6,6 +6,11 @@
 #include "store/facts.h"
 #include "store/schema.h"
 
+/* The layout says these as numbers. */
+_Static_assert(OUTBOX_PENDING == 0 && OUTBOX_DONE == 1 && OUTBOX_DEAD == 2 && OUTBOX_DROPPED == 3 &&
+                   OUTBOX_NOT_FOR_IT == 4 && OUTBOX_EVENT == 0 && OUTBOX_PART == 1 && OUTBOX_ALERT == 2,
+               "as in schema.c, statements.c and outbox_desk.c");
+
 static const char reindex[] = "REINDEX outbox";
 static const char fact_is_gone[] = "the fact has a bad checksum and is in quarantine";
 

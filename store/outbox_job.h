@@ -28,6 +28,17 @@ int outbox_append_alert(struct database *d, const struct store_request *r);
 int outbox_count(struct database *d, struct outbox_depth depth[SINK_COUNT]);
 int outbox_oldest(struct database *d, enum sink_id sink, int64_t *at_ms);
 
+/* What a reader asks, as SQL, so that a test can look at its plan. */
+enum outbox_query {
+  OUTBOX_QUERY_ROWS,
+  OUTBOX_QUERY_LEG,
+  OUTBOX_QUERY_PENDING,
+  OUTBOX_QUERY_LAST,
+  OUTBOX_QUERIES
+};
+void outbox_query_sql(enum outbox_query query, enum sink_id sink, bool after_mongo, char *out,
+                      size_t out_bytes);
+
 /* store.c: gives the job to the store's thread and waits until it is on disk. 0, or -1: nothing has changed. */
 int store_run_job(struct store *s, struct outbox_job *job);
 /* Grows whenever another process has changed the file (`sidetone outbox`): the runners begin anew at their cursor. */

@@ -10,14 +10,12 @@
 
 enum { BAD_MAX = 64, CACHE_KIB = 2048, BUSY_MS = 5000 };
 
-enum query { QUERY_ROWS, QUERY_LEG, QUERY_PENDING, QUERY_LAST, QUERIES };
-
 struct outbox_reader {
   struct store *store;
   enum sink_id sink;
   bool after_mongo;
   sqlite3 *db;
-  sqlite3_stmt *query[QUERIES];
+  sqlite3_stmt *query[OUTBOX_QUERIES];
   int64_t bad[BAD_MAX];
   size_t bad_count;
 };
@@ -39,38 +37,54 @@ struct wanted {
   const char *index, *condition;
 };
 
-static struct wanted wanted_rows(const struct outbox_reader *r) {
+static struct wanted wanted_rows(enum sink_id sink, bool after_mongo) {
   static const struct wanted own[SINK_COUNT] = {{"outbox_mongo", "mongo = 0"},
                                                 {"outbox_redis_queue", "redis_queue = 0"},
                                                 {"outbox_redis_alerts", "redis_alerts = 0"}};
   static const struct wanted after = {"outbox_redis_queue_after_mongo", "redis_queue = 0 AND mongo <> 0"};
-  return r->after_mongo ? after : own[r->sink];
+  return after_mongo ? after : own[sink];
 }
 
-static int prepare(struct outbox_reader *r, enum query which, const char *sql) {
-  return sqlite3_prepare_v3(r->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &r->query[which], NULL);
+/* Without MongoDB the queue's entry is the leg's CallLog: it must have been folded with the row's fact. A leg that is not
+ * known comes out too: its row is damaged. */
+static const char *settled_only(enum sink_id sink, bool after_mongo) {
+  bool local = sink == SINK_REDIS_QUEUE && !after_mongo;
+  return local ? " AND coalesce((SELECT settled >= revision FROM legs WHERE legs.leg = o.leg), 1)" : "";
+}
+
+void outbox_query_sql(enum outbox_query query, enum sink_id sink, bool after_mongo, char *out,
+                      size_t out_bytes) {
+  struct wanted w = wanted_rows(sink, after_mongo);
+  switch (query) {
+    case OUTBOX_QUERY_ROWS:
+      snprintf(out, out_bytes, ROW_COLUMNS "%s" ROW_JOINS "WHERE %s%s AND o.row > ?1 ORDER BY o.row LIMIT ?2",
+               w.index, w.condition, settled_only(sink, after_mongo));
+      return;
+    case OUTBOX_QUERY_LEG:
+      snprintf(out, out_bytes,
+               ROW_COLUMNS "outbox_by_leg" ROW_JOINS "WHERE %s%s AND o.leg = ?1 ORDER BY o.row LIMIT ?2",
+               w.condition, settled_only(sink, after_mongo));
+      return;
+    case OUTBOX_QUERY_PENDING:
+      snprintf(out, out_bytes, "%sSELECT row FROM outbox INDEXED BY %s WHERE %s ORDER BY row",
+               after_mongo ? "SELECT row FROM outbox INDEXED BY outbox_mongo WHERE mongo = 0 UNION " : "",
+               after_mongo ? "outbox_redis_queue" : w.index, after_mongo ? "redis_queue = 0" : w.condition);
+      return;
+    case OUTBOX_QUERY_LAST:
+      snprintf(out, out_bytes, "%s", statement_sql[SQL_LAST_ROW]);
+      return;
+    case OUTBOX_QUERIES:
+      return;
+  }
 }
 
 static int prepare_all(struct outbox_reader *r) {
-  struct wanted w = wanted_rows(r);
   char sql[2048];
-  snprintf(sql, sizeof sql, ROW_COLUMNS "%s" ROW_JOINS "WHERE %s AND o.row > ?1 ORDER BY o.row LIMIT ?2",
-           w.index, w.condition);
-  int rc = prepare(r, QUERY_ROWS, sql);
-  snprintf(sql, sizeof sql,
-           ROW_COLUMNS "outbox_by_leg" ROW_JOINS "WHERE %s AND o.leg = ?1 ORDER BY o.row LIMIT ?2",
-           w.condition);
-  if (rc == SQLITE_OK) rc = prepare(r, QUERY_LEG, sql);
-  /* Two sinks' rows in the order of their numbers, no row of the table read. */
-  if (r->after_mongo)
-    snprintf(sql, sizeof sql,
-             "SELECT row FROM outbox INDEXED BY outbox_redis_queue WHERE redis_queue = 0 UNION"
-             " SELECT row FROM outbox INDEXED BY outbox_mongo WHERE mongo = 0 ORDER BY row");
-  else
-    snprintf(sql, sizeof sql, "SELECT row FROM outbox INDEXED BY %s WHERE %s ORDER BY row", w.index,
-             w.condition);
-  if (rc == SQLITE_OK) rc = prepare(r, QUERY_PENDING, sql);
-  if (rc == SQLITE_OK) rc = prepare(r, QUERY_LAST, statement_sql[SQL_LAST_ROW]);
+  int rc = SQLITE_OK;
+  for (int i = 0; rc == SQLITE_OK && i < OUTBOX_QUERIES; i++) {
+    outbox_query_sql((enum outbox_query)i, r->sink, r->after_mongo, sql, sizeof sql);
+    rc = sqlite3_prepare_v3(r->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &r->query[i], NULL);
+  }
   return rc;
 }
 
@@ -88,7 +102,7 @@ static int connect_reader(struct outbox_reader *r) {
 }
 
 static void disconnect_reader(struct outbox_reader *r) {
-  for (int i = 0; i < QUERIES; i++) {
+  for (int i = 0; i < OUTBOX_QUERIES; i++) {
     sqlite3_finalize(r->query[i]);
     r->query[i] = NULL;
   }
@@ -219,7 +233,7 @@ static int step_rows_well(struct outbox_reader *r, sqlite3_stmt *s, struct readi
 }
 
 /* Again when only bad rows stood there, which are gone now. */
-static int read_all(struct outbox_reader *r, enum query which, struct reading *g) {
+static int read_all(struct outbox_reader *r, enum outbox_query which, struct reading *g) {
   sqlite3_stmt *s = r->query[which];
   sqlite3_bind_int64(s, 2, (int64_t)(g->max + BAD_MAX + 1));
   sqlite3_bind_int(s, 3, r->sink);
@@ -237,8 +251,8 @@ int outbox_read(struct outbox_reader *r, int64_t after, size_t max, size_t max_b
                 void (*row)(void *arg, const struct sink_row *row, uint32_t tries), void *arg) {
   struct reading g = {.max = max, .max_bytes = max_bytes, .row = row, .arg = arg};
   if (!is_connected(r)) return -1;
-  sqlite3_bind_int64(r->query[QUERY_ROWS], 1, after);
-  return read_all(r, QUERY_ROWS, &g);
+  sqlite3_bind_int64(r->query[OUTBOX_QUERY_ROWS], 1, after);
+  return read_all(r, OUTBOX_QUERY_ROWS, &g);
 }
 
 int outbox_read_leg(struct outbox_reader *r, const char *leg, size_t max, size_t max_bytes,
@@ -247,8 +261,8 @@ int outbox_read_leg(struct outbox_reader *r, const char *leg, size_t max, size_t
   struct reading g = {.max = max, .max_bytes = max_bytes, .row = row, .arg = arg};
   *more = false;
   if (!is_connected(r)) return -1;
-  bind_string(r->query[QUERY_LEG], 1, leg);
-  int rc = read_all(r, QUERY_LEG, &g);
+  bind_string(r->query[OUTBOX_QUERY_LEG], 1, leg);
+  int rc = read_all(r, OUTBOX_QUERY_LEG, &g);
   *more = g.more;
   return rc;
 }
@@ -261,7 +275,7 @@ int64_t outbox_low_water(struct outbox_reader *r, const int64_t *rows, size_t co
   size_t i = 0;
   int rc;
   if (!is_connected(r)) return -1;
-  sqlite3_stmt *pending = r->query[QUERY_PENDING], *last = r->query[QUERY_LAST];
+  sqlite3_stmt *pending = r->query[OUTBOX_QUERY_PENDING], *last = r->query[OUTBOX_QUERY_LAST];
   if (sqlite3_exec(r->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK) return -1;
   while ((rc = sqlite3_step(pending)) == SQLITE_ROW) {
     int64_t row = sqlite3_column_int64(pending, 0);

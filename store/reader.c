@@ -1,75 +1,39 @@
 /* Reading from outside: its own read-only connection. Takes no lock of ours; WAL lets it read while
  * serve writes. */
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "store/database.h"
 
 struct store_reader {
   sqlite3 *db;
+  char *damaged;
 };
 
-/* "file:" URI of a path that is not to change: read without any lock or log. */
-static bool immutable_uri(const char *path, char *out, size_t out_bytes) {
-  static const char head[] = "file:", tail[] = "?immutable=1";
-  size_t at = sizeof head - 1;
-  memcpy(out, head, at);
-  for (const char *c = path; *c != 0; c++) {
-    if (at + 3 + sizeof tail > out_bytes) return false;
-    bool plain = strchr("%?#", *c) == NULL;
-    at += (size_t)sprintf(out + at, plain ? "%c" : "%%%02X", (unsigned char)*c);
-  }
-  memcpy(out + at, tail, sizeof tail);
-  return true;
-}
-
-static int connect_reader(struct store_reader *r, const char *name, int more_flags) {
-  int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | more_flags;
-  int rc = sqlite3_open_v2(name, &r->db, flags, NULL);
-  if (rc != SQLITE_OK) return rc;
-  sqlite3_busy_timeout(r->db, 5000);
-  return sqlite3_exec(r->db, "SELECT 1 FROM calllogs LIMIT 1", NULL, NULL, NULL);
-}
-
 int store_reader_open(struct store_reader **out, const char *directory, char *why, size_t why_bytes) {
-  char path[4096], wal[4200], uri[3 * sizeof path];
-  if (!database_path(directory, path, sizeof path)) {
-    snprintf(why, why_bytes, "the name of the store's folder is too long");
-    return -1;
-  }
-  if (access(path, F_OK) != 0) {
-    snprintf(why, why_bytes, "%s: %s", path, errno == ENOENT ? "there is no store yet" : strerror(errno));
-    return -1;
-  }
   struct store_reader *r = calloc(1, sizeof *r);
   if (r == NULL) {
     snprintf(why, why_bytes, "out of memory");
     return -1;
   }
-  int rc = connect_reader(r, path, 0);
-  snprintf(wal, sizeof wal, "%s-wal", path);
-  if (rc != SQLITE_OK && access(wal, F_OK) != 0 && immutable_uri(path, uri, sizeof uri)) {
-    /* Nobody writes, and this user may not make the shared memory file in that folder. */
-    sqlite3_close(r->db);
-    rc = connect_reader(r, uri, SQLITE_OPEN_URI);
-  }
-  if (rc == SQLITE_OK) {
+  if (database_connect(&r->db, directory, false, why, why_bytes) == 0) {
     *out = r;
     return 0;
   }
-  snprintf(why, why_bytes, "%s: cannot be read: %s", path,
-           r->db == NULL ? "out of memory" : sqlite3_errmsg(r->db));
-  store_reader_close(r);
+  free(r);
   return -1;
 }
 
 void store_reader_close(struct store_reader *r) {
   sqlite3_close(r->db);
+  free(r->damaged);
   free(r);
+}
+
+const char *store_reader_damaged(const struct store_reader *r) {
+  return r->damaged;
 }
 
 static const char *text_column(sqlite3_stmt *s, int column) {
@@ -104,21 +68,35 @@ int store_reader_list(struct store_reader *r, void (*row)(void *arg, const struc
   return rc == SQLITE_DONE ? 0 : -1;
 }
 
-char *store_reader_get(struct store_reader *r, const char *call_log_id) {
-  static const char sql[] =
-      "SELECT leg, revision, open, body, crc FROM calllogs WHERE call_log_id = ?1"
-      " ORDER BY initiated_at_ms DESC";
+/* The newest of the query's rows (leg, revision, open, body, crc) whose checksum is right. */
+static char *find_document(struct store_reader *r, const char *sql, const char *key) {
   sqlite3_stmt *s = NULL;
   char *document = NULL;
+  free(r->damaged);
+  r->damaged = NULL;
   if (sqlite3_prepare_v2(r->db, sql, -1, &s, NULL) != SQLITE_OK) return NULL;
-  bind_string(s, 1, call_log_id);
+  bind_string(s, 1, key);
   while (document == NULL && sqlite3_step(s) == SQLITE_ROW) {
     size_t leg_bytes, body_bytes;
     const char *leg = column_bytes(s, 0, &leg_bytes), *body = column_bytes(s, 3, &body_bytes);
     uint32_t crc = calllog_crc(leg, leg_bytes, (uint64_t)sqlite3_column_int64(s, 1),
                                sqlite3_column_int(s, 2) != 0, body, body_bytes);
-    if (crc == (uint64_t)sqlite3_column_int64(s, 4)) document = strndup(body, body_bytes);
+    if (crc == (uint64_t)sqlite3_column_int64(s, 4))
+      document = strndup(body, body_bytes);
+    else if (r->damaged == NULL)
+      r->damaged = strndup(leg, leg_bytes);
   }
   sqlite3_finalize(s);
   return document;
+}
+
+char *store_reader_get(struct store_reader *r, const char *call_log_id) {
+  return find_document(r,
+                       "SELECT leg, revision, open, body, crc FROM calllogs WHERE call_log_id = ?1"
+                       " ORDER BY initiated_at_ms DESC",
+                       call_log_id);
+}
+
+char *store_reader_get_leg(struct store_reader *r, const char *leg) {
+  return find_document(r, "SELECT leg, revision, open, body, crc FROM calllogs WHERE leg = ?1", leg);
 }

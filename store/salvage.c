@@ -14,11 +14,12 @@
 #include "store/salvage_rows.h"
 #include "store/wal.h"
 
-enum { COMMIT_EVERY = 10000 };
+enum { COMMIT_EVERY = 10000, QUIET_MS = 300000 };
 
 struct salvage {
   struct salvage_rows rows;
   struct salvage_report *report;
+  const struct pulse *pulse;
   uint64_t since_commit;
   int rc;
 };
@@ -46,6 +47,7 @@ static bool take_row(void *arg, const struct carved_row *row) {
   s->report->quarantined += taken == SALVAGED_QUARANTINED;
   if (s->rc == SQLITE_OK && ++s->since_commit >= COMMIT_EVERY) {
     s->since_commit = 0;
+    pulse_expect(s->pulse, QUIET_MS);
     s->rc = sqlite3_exec(s->rows.db, "COMMIT; BEGIN", NULL, NULL, NULL);
   }
   return s->rc == SQLITE_OK;
@@ -94,17 +96,18 @@ static int sync_folder_of(const char *path) {
   return sync_path(dirname(copy), O_RDONLY | O_DIRECTORY);
 }
 
-int salvage_copy(const char *path, struct salvage_report *report, char *why, size_t why_bytes) {
+int salvage_copy(const char *path, const struct pulse *pulse, struct salvage_report *report, char *why,
+                 size_t why_bytes) {
   char making[PATH_MAX], made[PATH_MAX];
   struct database fresh = {.lock_fd = -1};
-  struct salvage s = {.report = report};
+  struct salvage s = {.report = report, .pulse = pulse};
   *report = (struct salvage_report){0};
   if (!with_suffix(making, path, ".salvaging") || !with_suffix(made, path, ".salvaged")) {
     snprintf(why, why_bytes, "the name of the store's folder is too long");
     return -1;
   }
   remove_copy(path);
-  if (database_connect(&fresh, making, why, why_bytes) != 0) {
+  if (database_attach(&fresh, making, why, why_bytes) != 0) {
     remove_copy(path);
     return -1;
   }
@@ -115,7 +118,7 @@ int salvage_copy(const char *path, struct salvage_report *report, char *why, siz
                ? carve_into(&s, path, why, why_bytes)
                : (snprintf(why, why_bytes, "%s: %s", making, sqlite3_errmsg(fresh.db)), -1);
   salvage_rows_close(&s.rows);
-  database_disconnect(&fresh);
+  database_detach(&fresh);
   if (rc == 0 &&
       (sync_path(making, O_RDONLY) != 0 || rename(making, made) != 0 || sync_folder_of(path) != 0)) {
     snprintf(why, why_bytes, "%s: %s", making, strerror(errno));

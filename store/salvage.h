@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "store/database.h"
+#include "store/pulse.h"
 
 struct salvage_report {
   uint64_t copied;      /* rows whose checksum is right */
@@ -22,9 +23,10 @@ struct salvage_report {
 
 /* Does the write-ahead log hold commits that SQLite would drop for damage in front of them? */
 bool salvage_log_is_damaged(const char *path);
-/* Writes <path>.salvaged. Nobody may write to the file meanwhile; nothing of it is changed.
+/* Writes <path>.salvaged, and says all the while that it is alive. Nobody may write to the file meanwhile; nothing of it is changed.
  * 0, or -1 with `why`. */
-int salvage_copy(const char *path, struct salvage_report *report, char *why, size_t why_bytes);
+int salvage_copy(const char *path, const struct pulse *pulse, struct salvage_report *report, char *why,
+                 size_t why_bytes);
 /* Is there such a copy, from now or from a start that was cut short? */
 bool salvage_is_complete(const char *path);
 /* Sets the old file aside and puts the copy in its place. No connection of ours may be open.

@@ -30,11 +30,11 @@ struct sink {
   pthread_t thread;
   struct sink_driver driver;
   struct store *store;
-  bool after_mongo;
+  bool any_order; /* rows become ready in an order that is not theirs: the queue's */
   struct outbox_reader *reader;
   struct batch *batch;
   struct stuck *stuck;
-  int64_t position;  /* every pending row up to it is of a stuck leg; without meaning after MongoDB */
+  int64_t position;  /* every pending row up to it is of a stuck leg; without meaning in any order */
   size_t seen;       /* rows of the reading under way */
   int64_t rewind_to; /* that the store has refused so far; -1: none */
   int64_t looked_ms; /* monotonic: the last look_after() */
@@ -268,7 +268,7 @@ static void deliver(struct sink *s) {
 /* Whether there may be more. */
 static bool turn(struct sink *s) {
   uint64_t foreign = store_foreign_changes(s->store);
-  if (s->after_mongo || foreign != s->foreign_changes) s->position = 0;
+  if (s->any_order || foreign != s->foreign_changes) s->position = 0;
   s->foreign_changes = foreign;
   batch_clear(s->batch);
   if (take_stuck(s) != 0 || take_new(s) != 0) {
@@ -331,7 +331,7 @@ int sink_start(struct sink **out, const struct sink_options *options, char *why,
   }
   *s = (struct sink){.driver = *driver,
                      .store = options->store,
-                     .after_mongo = options->after_mongo,
+                     .any_order = driver->id == SINK_REDIS_QUEUE,
                      .reader = reader,
                      .batch = batch_new(driver->batch_max),
                      .stuck = stuck_new(),

@@ -45,13 +45,21 @@ const char *const statement_sql[] = {
         "DELETE FROM event_ids WHERE id IN (SELECT id FROM events WHERE row = ?1 UNION SELECT o.id"
         " FROM events AS e JOIN outbox AS o ON o.leg = e.leg WHERE e.row = ?1 AND o.kind = 0 AND o.fact = "
         "?1)",
+    [SQL_CALLLOG_OF_LEG] =
+        "SELECT row, call_log_id, initiated_at_ms, status, direction, from_number, to_number, total_s, mos, "
+        "list_crc,"
+        " revision, open, body, crc FROM calllogs WHERE leg = ?1",
+    [SQL_QUARANTINE_CALLLOG] =
+        "INSERT INTO quarantine (source, leg, id, body, crc, found_at_ms)"
+        " SELECT 'calllogs', leg, call_log_id, body, crc, " NOW_MS " FROM calllogs WHERE row = ?1",
+    [SQL_DROP_CALLLOG] = "DELETE FROM calllogs WHERE row = ?1",
     [SQL_DROP_EVENT] = "DELETE FROM events WHERE row = ?1",
     [SQL_DROP_PART] = "DELETE FROM parts WHERE row = ?1",
     [SQL_FORGET_OLD_IDS] =
         "DELETE FROM event_ids WHERE id IN (SELECT id FROM event_ids"
         " WHERE seen_at_ms < ?1 ORDER BY seen_at_ms LIMIT ?2)",
     [SQL_OPEN_LEGS] = "SELECT leg FROM legs INDEXED BY legs_unsettled WHERE open <> 0 OR revision > settled",
-    [SQL_PART_N] = "SELECT n FROM parts WHERE leg = ?1 AND part = ?2",
+    [SQL_STORED_PART] = "SELECT n, open, body, crc FROM parts WHERE leg = ?1 AND part = ?2",
     [SQL_OPEN_PARTS] = "SELECT EXISTS (SELECT 1 FROM parts WHERE leg = ?1 AND open = 1)",
     [SQL_GET_LEG] = "SELECT revision, settled, open, ended, ended_at_ms, gone, crc = " LEG_CRC
                     " FROM legs WHERE leg = ?1",
@@ -173,11 +181,6 @@ const char *const statement_sql[] = {
     [SQL_DROP_LEGLESS] =
         "DELETE FROM events WHERE row IN (SELECT row FROM events WHERE leg IS NULL"
         " AND received_at_ms <= ?1 ORDER BY row LIMIT ?2)",
-    [SQL_CALLLOG_OF_LEG] = "SELECT row, revision, open, body, crc FROM calllogs WHERE leg = ?1",
-    [SQL_QUARANTINE_CALLLOG] =
-        "INSERT INTO quarantine (source, leg, id, body, crc, found_at_ms)"
-        " SELECT 'calllogs', leg, call_log_id, body, crc, " NOW_MS " FROM calllogs WHERE row = ?1",
-    [SQL_DROP_CALLLOG] = "DELETE FROM calllogs WHERE row = ?1",
     [SQL_QUARANTINE_VALUE] =
         "INSERT INTO quarantine (source, id, body, crc, found_at_ms)"
         " SELECT 'meta', key, value, crc, " NOW_MS " FROM meta WHERE key = ?1",

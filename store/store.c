@@ -17,8 +17,9 @@ enum {
   BATCH_MAX = 256,
   QUEUE_DEFAULT = 65536,
   QUEUE_MAX_BYTES = 256 << 20,
-  LOOK_EVERY_MS = 500,  /* whether somebody else has written */
-  PROBE_EVERY_MS = 1000 /* while writing fails */
+  BATCH_QUIET_MS = 300000, /* a batch waits for nothing but the disk, which gives up by itself before that */
+  LOOK_EVERY_MS = 500,     /* whether somebody else has written */
+  PROBE_EVERY_MS = 1000    /* while writing fails */
 };
 
 static void append(struct work_list *list, struct work *work) {
@@ -108,7 +109,7 @@ static void work_through(struct store *s, struct work *const *batch, size_t coun
                          struct batch_result *out) {
   char why[sizeof out->reason];
   uint64_t set_aside = s->mend.set_aside;
-  if (probe && s->database.read_only) database_disconnect(&s->database); /* it may be opened otherwise now */
+  if (probe && s->database.read_only) database_detach(&s->database); /* it may be opened otherwise now */
   if (!mend_when_damaged(&s->mend, &s->database, why, sizeof why)) {
     batch_refuse(batch, count, why, out);
     return;
@@ -146,10 +147,12 @@ static void *run(void *arg) {
     bool probe = count == 0 && !s->stats.writable;
     struct batch_result result = {0};
     pthread_mutex_unlock(&s->mutex);
+    pulse_expect(&s->pulse, BATCH_QUIET_MS);
     pthread_mutex_lock(&s->database_mutex);
     work_through(s, batch, count, probe, &result);
     if (space_due_ms(&s->space) == 0 && !result.failed) space_tend(&s->space, &s->database, &result);
     outbox_after_batch(s, &result);
+    pulse_expect(&s->pulse, 0);
     pthread_mutex_lock(&s->mutex);
     store_count_mended(s);
     s->stats.used_percent = space_percent(&s->space);
@@ -196,11 +199,12 @@ int store_open(struct store **out, const struct store_options *options, char *wh
     snprintf(why, why_bytes, "out of memory");
     return -1;
   }
-  if (mend_open(&s->mend, &s->database, options->directory, why, why_bytes) != 0) {
+  if (mend_open(&s->mend, &s->database, options->directory, &options->pulse, why, why_bytes) != 0) {
     free(s);
     return -1;
   }
   s->wake = options->wake;
+  s->pulse = options->pulse;
   s->wake_arg = options->wake_arg;
   s->queue_max = options->queue_max == 0 ? QUEUE_DEFAULT : options->queue_max;
   s->stats.writable = !s->database.read_only;

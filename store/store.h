@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/pulse.h"
 #include "store/sink.h"
 
 struct store;
@@ -22,7 +23,7 @@ enum store_request_kind {
   STORE_PUT_PART,    /* a media part's facts: kept when `n` is greater than what is there */
   STORE_PUT_ALERT,   /* a row of the outbox for the alerts' sink: nothing else is kept of it */
   STORE_PUT_CALLLOG, /* the folded document of a leg: replaced when `revision` is not smaller */
-  STORE_LOAD_LEG     /* only the facts, please */
+  STORE_LOAD_LEG     /* only the facts, please; a CallLog of the leg that is bad goes to quarantine */
 };
 
 struct store_request {
@@ -44,8 +45,9 @@ struct store_request {
 
 enum store_status {
   STORE_DONE,
-  STORE_DUPLICATE, /* nothing written: an event that was there, an older part or CallLog than what is there */
-  STORE_FAILED     /* nothing of this request is on disk; `error` says why */
+  STORE_DUPLICATE, /* nothing written: an event that was there, an older part or CallLog than what is there; what is
+                      there with a bad checksum goes to quarantine and counts as not there */
+  STORE_FAILED /* nothing of this request is on disk; `error` says why */
 };
 
 struct store_fact {
@@ -72,6 +74,7 @@ struct store_options {
   size_t queue_max;        /* requests not answered yet; 0: 65536. They hold 256 MiB at most */
   void (*wake)(void *arg); /* from the store's thread */
   void *wake_arg;
+  struct pulse pulse;        /* of the store's thread: it promises 300 s for a batch */
   int64_t max_bytes;         /* store.max_bytes; 0: no bound */
   int64_t keep_delivered_ms; /* 0: delivered facts stay until room is short */
   bool sinks[SINK_COUNT];    /* which are configured: rows for the others wait, uncounted, and hold nothing */
@@ -126,6 +129,10 @@ int store_reader_list(struct store_reader *r, void (*row)(void *arg, const struc
                       void *arg);
 /* The document's JSON text, malloc'ed, or NULL: there is none, or its checksum is wrong. */
 char *store_reader_get(struct store_reader *r, const char *call_log_id);
+char *store_reader_get_leg(struct store_reader *r, const char *leg);
+/* The leg whose CallLog had a bad checksum at the newest store_reader_get(), or NULL. STORE_LOAD_LEG moves it to
+ * quarantine, and its facts, which that gives, make it again. */
+const char *store_reader_damaged(const struct store_reader *r);
 void store_reader_close(struct store_reader *r);
 
 #endif

@@ -19,6 +19,7 @@ struct store {
   pthread_t thread;
   void (*wake)(void *arg);
   void *wake_arg;
+  struct pulse pulse;
   size_t queue_max;
 
   pthread_mutex_t mutex;

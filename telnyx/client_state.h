@@ -17,7 +17,7 @@ enum client_party { CLIENT_PARTY_NONE, CLIENT_PARTY_LEAD, CLIENT_PARTY_AGENT };
 
 struct client_state {
   /* Copies owned by `known`; NULL when absent or not of the right form. */
-  const char *call_log_id; /* 1..128 of A-Za-z0-9_.:- */
+  const char *call_log_id; /* 1..128 of A-Za-z0-9_.:-, no derived one (CALL_0_...) */
   const char *lead_id, *contact_id, *campaign_id, *assigned_agent, *conversation_id; /* 24 hex */
   const char *call_id;   /* CallLog _id; as sent */
   const char *call_type; /* one of the enum of data-model.md 1.2 */

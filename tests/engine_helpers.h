@@ -13,7 +13,17 @@
 
 enum { EFFECTS_MAX = 4000, LEGS_MAX = 8, PARTS_MAX = 32 };
 
-enum effect_kind { PUT_EVENT, PUT_PART, PUT_CALLLOG, LOAD_LEG, CLOSE_SOCKET };
+enum effect_kind {
+  PUT_EVENT,
+  PUT_PART,
+  PUT_CALLLOG,
+  LOAD_LEG,
+  CLOSE_SOCKET,
+  ASK_ELSEWHERE,
+  STREAM_MISSING,
+  PUT_ALERT,
+  ENDED
+};
 
 struct effect {
   enum effect_kind kind;
@@ -21,6 +31,7 @@ struct effect {
   char leg[64], text[128];
   uint64_t number; /* n of a part, revision, socket */
   int code;        /* close code, state of a part */
+  bool flag;       /* a part is delivered; a question is due */
 };
 
 /* What a store would hold of a leg. */
@@ -89,13 +100,29 @@ static inline void on_put_event(void *arg, const char *leg, const char *id, int6
   stored(w, leg)->events++;
 }
 
-static inline void on_put_part(void *arg, const char *leg, const struct part *part) {
+static inline void on_put_part(void *arg, const char *leg, const struct part *part, bool deliver) {
   struct world *w = arg;
   struct effect *f = note_effect(w, PUT_PART, leg);
   snprintf(f->text, sizeof f->text, "%s", part->id);
   f->number = part->n;
   f->code = part->state;
+  f->flag = deliver;
   store_part(w, leg, part);
+}
+
+static inline void on_put_alert(void *arg, const char *leg, const char *call_log_id,
+                                const struct alert *alert) {
+  struct world *w = arg;
+  struct effect *f = note_effect(w, PUT_ALERT, leg);
+  assert_true(call_log_id[0] != '\0');
+  assert_int_equal(alert->at_ms, w->at.wall_us / 1000);
+  snprintf(f->text, sizeof f->text, "%s %s %s", alert_rule_names[alert->rule],
+           alert->opened ? "opened" : "closed", alert->severity);
+}
+
+static inline void on_ended(void *arg, const char *leg, const char *call_log_id) {
+  struct effect *f = note_effect(arg, ENDED, leg);
+  snprintf(f->text, sizeof f->text, "%s", call_log_id);
 }
 
 static inline void on_put_calllog(void *arg, const struct engine_calllog *calllog) {
@@ -128,24 +155,42 @@ static inline void on_close_socket(void *arg, conn_id socket, int code, const ch
   snprintf(f->text, sizeof f->text, "%s", reason);
 }
 
-/* `token` as telnyx.stream_token, "" for none. */
-static inline struct world *world_new(const char *token, bool keep_finished) {
+static inline void on_ask_elsewhere(void *arg, const char *leg, bool due) {
+  note_effect(arg, ASK_ELSEWHERE, leg)->flag = due;
+}
+
+static inline void on_stream_missing(void *arg, const char *leg, const char *cause) {
+  struct effect *f = note_effect(arg, STREAM_MISSING, leg);
+  snprintf(f->text, sizeof f->text, "%s", cause);
+}
+
+/* `token` as telnyx.stream_token, "" for none; `asks`: there is somebody to ask for a quiet leg. */
+static inline struct world *world_of(const char *token, bool keep_finished, bool asks) {
   struct world *w = calloc(1, sizeof *w);
   const struct engine_options options = {.fold = {.agent_id = "a", .version = "0.1.0"},
                                          .agent_id = "a",
                                          .first_part = 7,
                                          .stream_token = token,
+                                         .interim_us = 60000000,
                                          .keep_finished = keep_finished};
   const struct engine_effects effects = {.put_event = on_put_event,
                                          .put_part = on_put_part,
                                          .put_calllog = on_put_calllog,
+                                         .put_alert = on_put_alert,
+                                         .ended = on_ended,
                                          .load_leg = on_load_leg,
+                                         .ask_elsewhere = asks ? on_ask_elsewhere : NULL,
+                                         .stream_missing = on_stream_missing,
                                          .close_socket = on_close_socket,
                                          .arg = w};
   w->e = engine_create(&options, &effects, &w->metrics);
   assert_non_null(w->e);
   w->at = (struct moment){.mono_us = mono_zero_us, .wall_us = start_ms * 1000};
   return w;
+}
+
+static inline struct world *world_new(const char *token, bool keep_finished) {
+  return world_of(token, keep_finished, false);
 }
 
 static inline void world_free(struct world *w) {

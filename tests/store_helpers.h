@@ -22,6 +22,7 @@ enum { ANSWERS_MAX = 4096 };
 
 struct bench {
   char directory[64], why[512];
+  bool sinks[SINK_COUNT]; /* that are configured */
   struct store *store;
   sem_t woken;
   size_t count; /* answers so far */
@@ -39,8 +40,9 @@ static inline void bench_wake(void *arg) {
 }
 
 static inline int bench_open_with(struct bench *b, size_t queue_max) {
-  const struct store_options options = {
+  struct store_options options = {
       .directory = b->directory, .queue_max = queue_max, .wake = bench_wake, .wake_arg = b};
+  memcpy(options.sinks, b->sinks, sizeof b->sinks);
   b->store = NULL;
   return store_open(&b->store, &options, b->why, sizeof b->why);
 }

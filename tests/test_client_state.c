@@ -137,6 +137,12 @@ static void test_call_log_id(void **unused) {
     }
     client_state_release(&s);
   }
+  /* A derived one is for the leg alone that it is derived from. */
+  struct client_state s;
+  parse("{\"callLogId\":\"CALL_0_abcdefghijklmnopqrstuvwxyz\"}", &s);
+  assert_null(s.call_log_id);
+  assert_int_equal(json_object_size(s.other), 1);
+  client_state_release(&s);
 }
 
 /* The outer state wins; the inner one fills the gaps. */

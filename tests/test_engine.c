@@ -347,11 +347,13 @@ static void a_frame_newer_than_the_loss_revives_the_leg(void **state) {
   media_between(w, 2, 140020, 142000, 1);
   ticks_until(w, 146000);
   assert_int_equal(engine_calls_live(w->e), 1);
+  EXPECT(stored_document(w, LEG), "metadata.sidetone.givenUp", "true");
   close_by_peer(w, 2, 147000);
   ticks_until(w, 268000);
   assert_int_equal(engine_calls_live(w->e), 0);
   assert_int_equal(count_effects(w, PUT_EVENT), 2);
   assert_int_equal(w->metrics.calls_finished[OUTCOME_LOST], 1); /* one call */
+  EXPECT(stored_document(w, LEG), "metadata.sidetone.givenUp", "absent");
   world_free(w);
 }
 
@@ -401,7 +403,8 @@ static void a_shutdown_stores_what_is_open(void **state) {
   media_between(w, 1, 1020, 3020, 1);
   open_socket(w, 2, 3000);
   start_frame(w, 2, 3000, LEG_B, "PCMU");
-  engine_shutdown(w->e, moment_ms(w, 3500));
+  assert_int_equal(engine_shutdown(w->e, moment_ms(w, 3500)), 2);
+  assert_int_equal(engine_calls_ended(w->e), 0);
   assert_int_equal(count_effects(w, CLOSE_SOCKET), 2);
   assert_non_null(close_of(w, 1));
   assert_int_equal(w->metrics.streams_open, 0);

@@ -338,6 +338,30 @@ static void a_stop_does_not_open_a_derived_key_for_other_legs(void **state) {
   world_free(w);
 }
 
+static void without_new_legs_the_known_ones_go_on(void **state) {
+  (void)state;
+  struct world *w = world_new("secret", false);
+  char key[STREAM_KEY_BYTES_MAX], other[STREAM_KEY_BYTES_MAX];
+  assert_int_equal(stream_key_make("secret", LEG, start_ms / 1000 + 60, key, sizeof key), 0);
+  assert_int_equal(stream_key_make("secret", LEG_B, start_ms / 1000 + 60, other, sizeof other), 0);
+  open_socket(w, 1, 0);
+  start_frame(w, 1, 0, LEG, "PCMU");
+  engine_take_no_new(w->e);
+  open_socket(w, 2, 100);
+  start_frame(w, 2, 100, LEG_B, "PCMU");
+  expect_close(w, 2, 1001);
+  assert_int_equal(engine_calls(w->e), 1);
+  open_socket(w, 3, 200);
+  start_frame(w, 3, 200, LEG, "PCMU"); /* Telnyx connects again */
+  assert_null(close_of(w, 3));
+  assert_true(engine_knows_key(w->e, key, start_ms / 1000));
+  assert_false(engine_knows_key(w->e, key, start_ms / 1000 + 61));
+  assert_false(engine_knows_key(w->e, other, start_ms / 1000));
+  engine_stream_token(w->e, "another");
+  assert_false(engine_knows_key(w->e, key, start_ms / 1000));
+  world_free(w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_stream_makes_a_part_of_its_leg),
@@ -357,6 +381,7 @@ int main(void) {
       cmocka_unit_test(a_derived_key_is_for_one_leg_and_a_time),
       cmocka_unit_test(what_only_looks_like_a_derived_key_has_5_s),
       cmocka_unit_test(a_stop_does_not_open_a_derived_key_for_other_legs),
+      cmocka_unit_test(without_new_legs_the_known_ones_go_on),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

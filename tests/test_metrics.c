@@ -125,6 +125,25 @@ static void every_series_is_there_once(void **state) {
   free(text);
 }
 
+static void sinks_that_are_configured_have_lines(void **state) {
+  (void)state;
+  struct metrics m;
+  memset(&m, 0, sizeof m);
+  m.sink_configured[SINK_MONGO] = m.sink_configured[SINK_REDIS_ALERTS] = true;
+  m.outbox_pending[SINK_MONGO] = 7;
+  m.outbox_dead[SINK_MONGO] = 2;
+  m.outbox_pending[SINK_REDIS_ALERTS] = 1;
+  m.outbox_oldest_seconds[SINK_MONGO] = 1.5;
+  char *text = metrics_text(&m, NULL);
+  assert_int_equal(value_of(text, "sidetone_outbox_rows{sink=\"mongo\",state=\"pending\"}"), 7);
+  assert_int_equal(value_of(text, "sidetone_outbox_rows{sink=\"mongo\",state=\"dead\"}"), 2);
+  assert_int_equal(value_of(text, "sidetone_outbox_rows{sink=\"redis_alerts\",state=\"pending\"}"), 1);
+  assert_true(value_of(text, "sidetone_outbox_oldest_seconds{sink=\"mongo\"}") == 1.5);
+  assert_int_equal(lines_with(text, "sidetone_outbox_rows{"), 4);
+  assert_int_equal(lines_with(text, "sidetone_outbox_oldest_seconds{"), 2);
+  free(text);
+}
+
 /* ---- the counters ---- */
 
 static void every_enumerated_value_has_its_line(void **state) {
@@ -261,6 +280,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_text_is_valid),
       cmocka_unit_test(every_series_is_there_once),
+      cmocka_unit_test(sinks_that_are_configured_have_lines),
       cmocka_unit_test(every_enumerated_value_has_its_line),
       cmocka_unit_test(plain_figures_have_their_values),
       cmocka_unit_test(histogram_buckets_are_cumulative),

@@ -13,6 +13,7 @@
 /* Contract 2's keys and defaults, in its order. */
 static const char *const contract[][2] = {
     {"agent.id", ""},
+    {"agent.drain_s", "0"},
     {"listen.public", "127.0.0.1:8480"},
     {"listen.admin", "127.0.0.1:8481"},
     {"listen.tls_certificate", ""},

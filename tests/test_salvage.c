@@ -325,7 +325,7 @@ static void a_swap_that_was_cut_short_is_finished(void **state) {
     shut(b);
     write_bytes(b->directory, "sidetone.db", 0, "damage", 6);
     path_of(b, path);
-    assert_int_equal(salvage_copy(path, &report, why, sizeof why), 0);
+    assert_int_equal(salvage_copy(path, &(struct pulse){0}, &report, why, sizeof why), 0);
     assert_true(salvage_is_complete(path));
     snprintf(from, sizeof from, "%s-wal", path); /* an old log: it must not meet the new file */
     FILE *file = fopen(from, "w");

@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "store/database.h"
+#include "store/outbox_job.h"
 #include "store/schema.h"
 
 /* What `serve` laid out before there was an outbox, word for word. */
@@ -296,6 +298,108 @@ static void rows_are_written_with_their_facts(void **state) {
                       "1 leg 0 e1 0 1  004|2 leg 1 p 4 1  004|3 leg 1 p 9 1  004|4 leg 2 k 0 0 {} 440|");
 }
 
+/* ---- a million rows ---- */
+
+/* 20,000 legs of 50 events that everybody has but for the last three; one leg of them is behind its CallLog. */
+static void make_a_million(sqlite3 *db) {
+  bench_sql(db, "BEGIN");
+  bench_sql(db,
+            "WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 1000000)"
+            " INSERT INTO events (row, id, leg, received_at_ms, body, crc)"
+            " SELECT n, 'event-' || n, 'leg-' || (n % 20000), 1, '{\"payload\":\"of some length, as they "
+            "have\"}', 0"
+            " FROM i");
+  bench_sql(db, "INSERT INTO outbox (" OUTBOX_COLUMNS ", crc) SELECT *, " OUTBOX_CRC
+                " FROM (SELECT row, leg, 0 AS kind, id, 0 AS n, row AS fact, 1 AS at_ms, NULL AS body,"
+                " row <= 999997 AS mongo, row <= 999997 AS redis_queue, 4 AS redis_alerts FROM events)");
+  bench_sql(db, "INSERT INTO legs (" LEG_COLUMNS ", crc) SELECT *, " LEG_CRC
+                " FROM (SELECT leg, count(*) AS revision, count(*) - (leg = 'leg-7') AS settled, 0 AS open,"
+                " 1 AS ended, 1 AS ended_at_ms, 0 AS gone FROM events GROUP BY leg)");
+  bench_sql(db, "COMMIT");
+}
+
+/* The plan names nothing but what is allowed: a partial index, a key, or the few rows that were found. */
+static void expect_plan(sqlite3 *db, const char *sql, const char *must, bool scan_allowed) {
+  sqlite3_stmt *s;
+  char explain[4096], plan[2048] = "";
+  snprintf(explain, sizeof explain, "EXPLAIN QUERY PLAN %s", sql);
+  if (sqlite3_prepare_v2(db, explain, -1, &s, NULL) != SQLITE_OK) fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+  while (sqlite3_step(s) == SQLITE_ROW) {
+    const char *line = (const char *)sqlite3_column_text(s, 3);
+    size_t length = strlen(plan);
+    snprintf(plan + length, sizeof plan - length, "%s; ", line);
+    bool scan = strncmp(line, "SCAN ", 5) == 0 && strstr(line, "sqlite_sequence") == NULL;
+    if (strstr(line, "TEMP B-TREE") != NULL || (scan && (!scan_allowed || strstr(line, " INDEX ") == NULL)))
+      fail_msg("%s\n%s", sql, plan);
+  }
+  sqlite3_finalize(s);
+  if (strstr(plan, must) == NULL) fail_msg("%s: no %s in its plan: %s", sql, must, plan);
+}
+
+/* Scans are of partial indexes, which hold what is pending, dead, or open, and nothing else. */
+static void what_a_start_and_a_sink_ask_is_found_by_index(void **state) {
+  struct bench *b = *state;
+  char sql[4096];
+  bench_open(b);
+  sqlite3 *db = connect_ours(b);
+  expect_plan(db, statement_sql[SQL_OPEN_LEGS], "INDEX legs_unsettled", true);
+  expect_plan(db, statement_sql[SQL_GET_LEG], "SEARCH legs", false);
+  expect_plan(db, statement_sql[SQL_COUNT_DEAD], "COVERING INDEX outbox_dead", true);
+  static const char *const covering[] = {"COVERING INDEX outbox_mongo", "COVERING INDEX outbox_redis_queue",
+                                         "COVERING INDEX outbox_redis_alerts"};
+  for (int i = 0; i < SINK_COUNT; i++) {
+    expect_plan(db, statement_sql[SQL_COUNT_PENDING + i], covering[i], true);
+    expect_plan(db, statement_sql[SQL_OLDEST + i], covering[i] + strlen("COVERING "), true);
+    expect_plan(db, statement_sql[SQL_REWIND + i],
+                "SEARCH outbox USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", false);
+    expect_plan(db, statement_sql[SQL_SET_STATE + i], "SEARCH outbox USING INTEGER PRIMARY KEY (rowid=?)",
+                false);
+    outbox_query_sql(OUTBOX_QUERY_ROWS, (enum sink_id)i, false, sql, sizeof sql);
+    expect_plan(db, sql, "(row>?)", false);
+    outbox_query_sql(OUTBOX_QUERY_LEG, (enum sink_id)i, false, sql, sizeof sql);
+    expect_plan(db, sql, "SEARCH o USING INDEX outbox_by_leg (leg=?", false);
+    outbox_query_sql(OUTBOX_QUERY_PENDING, (enum sink_id)i, false, sql, sizeof sql);
+    expect_plan(db, sql, covering[i], true);
+  }
+  outbox_query_sql(OUTBOX_QUERY_ROWS, SINK_REDIS_QUEUE, true, sql, sizeof sql);
+  expect_plan(db, sql, "SEARCH o USING INDEX outbox_redis_queue_after_mongo (row>?)", false);
+  outbox_query_sql(OUTBOX_QUERY_PENDING, SINK_REDIS_QUEUE, true, sql, sizeof sql);
+  expect_plan(db, sql, "COVERING INDEX outbox_mongo", true);
+  expect_plan(db, sql, "COVERING INDEX outbox_redis_queue", true);
+  sqlite3_close(db);
+}
+
+static double seconds_since(const struct timespec *from) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)(now.tv_sec - from->tv_sec) + (double)(now.tv_nsec - from->tv_nsec) * 1e-9;
+}
+
+static void a_start_with_a_million_rows_counts_none(void **state) {
+  struct bench *b = *state;
+  struct timespec begin;
+  struct outbox_depth depth[SINK_COUNT];
+  b->sinks[SINK_MONGO] = true;
+  bench_open(b);
+  store_close(b->store);
+  b->store = NULL;
+  sqlite3 *db = connect_ours(b);
+  make_a_million(db);
+  sqlite3_close(db);
+  clock_gettime(CLOCK_MONOTONIC, &begin);
+  bench_open(b);
+  open_legs_are(b, "leg-7 ");
+  double took_s = seconds_since(&begin);
+  outbox_depth(b->store, depth);
+  assert_int_equal(depth[SINK_MONGO].pending, 3);
+  clock_gettime(CLOCK_MONOTONIC, &begin);
+  struct outbox_reader *r;
+  assert_int_equal(outbox_reader_open(&r, b->store, SINK_MONGO, false, b->why, sizeof b->why), 0);
+  assert_int_equal(outbox_cursor(r), 999997);
+  outbox_reader_close(r);
+  print_message("opened in %.1f ms, cursor found in %.1f ms\n", took_s * 1e3, seconds_since(&begin) * 1e3);
+}
+
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, bench_setup, bench_teardown)
   const struct CMUnitTest tests[] = {
@@ -305,6 +409,8 @@ int main(void) {
       TEST(a_fact_that_went_to_quarantine_lowers_the_revision),
       TEST(a_leg_with_a_bad_checksum_is_counted_again),
       TEST(rows_are_written_with_their_facts),
+      TEST(what_a_start_and_a_sink_ask_is_found_by_index),
+      TEST(a_start_with_a_million_rows_counts_none),
   };
   return cmocka_run_group_tests_name("schema", tests, NULL, NULL);
 }

@@ -113,7 +113,7 @@ static void test_tls_reload(void **state) {
   struct fixture *f = start(&LIMITS, true);
   char name[64], why[256] = "";
   make_certificate(f, "second");
-  assert_int_equal(server_reload_tls(f->server, why, sizeof why), 0);
+  assert_int_equal(server_use_tls(f->server, "public", f->certificate, f->private_key, why, sizeof why), 0);
   struct client *c = dial(f);
   secure(c, 0, "\x08http/1.1", 9);
   assert_true(handshake(c));
@@ -121,7 +121,7 @@ static void test_tls_reload(void **state) {
   assert_string_equal(name, "second");
   hang_up(c);
   unlink(f->private_key);
-  assert_int_equal(server_reload_tls(f->server, why, sizeof why), -1);
+  assert_int_equal(server_use_tls(f->server, "public", f->certificate, f->private_key, why, sizeof why), -1);
   assert_non_null(strstr(why, f->private_key));
   c = dial(f);
   secure(c, 0, "\x08http/1.1", 9);

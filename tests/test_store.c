@@ -228,6 +228,31 @@ static void closing_commits_what_waits(void **state) {
   assert_int_equal(bench_ask(b, the_leg("leg"))->fact_count, 1000);
 }
 
+/* What the thread promised, in order. Read once it has ended. */
+struct heard {
+  int64_t max_quiet_ms[64];
+  size_t count;
+};
+
+static void hear(void *arg, int64_t max_quiet_ms) {
+  struct heard *h = arg;
+  if (h->count < sizeof h->max_quiet_ms / sizeof *h->max_quiet_ms) h->max_quiet_ms[h->count++] = max_quiet_ms;
+}
+
+static void the_thread_promises_for_a_batch_and_not_while_it_waits(void **state) {
+  struct bench *b = *state;
+  struct heard heard = {.count = 0};
+  const struct store_options options = {
+      .directory = b->directory, .wake = bench_wake, .wake_arg = b, .pulse = {.expect = hear, .arg = &heard}};
+  assert_int_equal(store_open(&b->store, &options, b->why, sizeof b->why), 0);
+  bench_ask(b, an_event("leg", "e1", "x"));
+  store_close(b->store);
+  b->store = NULL;
+  assert_true(heard.count >= 2);
+  for (size_t i = 0; i < heard.count; i++) assert_int_equal(heard.max_quiet_ms[i], i % 2 == 0 ? 300000 : 0);
+  assert_int_equal(heard.max_quiet_ms[heard.count - 1], 0);
+}
+
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, bench_setup, bench_teardown)
   const struct CMUnitTest tests[] = {
@@ -242,6 +267,7 @@ int main(void) {
       TEST(many_requests_share_few_commits),
       TEST(a_full_queue_says_so),
       TEST(closing_commits_what_waits),
+      TEST(the_thread_promises_for_a_batch_and_not_while_it_waits),
   };
   return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }

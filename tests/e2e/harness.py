@@ -88,8 +88,9 @@ class Signer:
 class Agent:
     """One `sidetone serve` on free ports of 127.0.0.1, with a store that outlives its process."""
 
-    def __init__(self, home, *options, signer=None, config=None, env=None):
+    def __init__(self, home, *options, signer=None, config=None, env=None, admin="127.0.0.1:0"):
         self.home, self.options, self.env = Path(home), list(options), env
+        self.admin_option = admin  # None: as the configuration has it
         self.signer, self.config = signer, config
         self.store = self.home / "store"
         self.process, self.log_path, self.runs = None, None, 0
@@ -103,8 +104,10 @@ class Agent:
         words = [str(BINARY), "serve"]
         if self.config:
             words += ["-c", str(self.config)]
-        for option in (f"store.dir={self.store}", "listen.public=127.0.0.1:0", "listen.admin=127.0.0.1:0"):
+        for option in (f"store.dir={self.store}", "listen.public=127.0.0.1:0"):
             words += ["-o", option]
+        if self.admin_option:
+            words += ["-o", f"listen.admin={self.admin_option}"]
         if self.signer:
             words += ["-o", f"telnyx.public_key={self.signer.public_key}"]
         for option in self.options:

@@ -1,4 +1,5 @@
 """An agent with a certificate."""
+import ssl
 import subprocess
 
 from harness import DEADLINE_S, Agent
@@ -19,6 +20,16 @@ class TlsAgent(Agent):
 
     certificate = None
 
+    def context(self):
+        return ssl.create_default_context(cafile=str(self.certificate))
+
     def post(self, body, headers=None, path="/telnyx/webhooks", **more):
         return self.web.post(f"https://{self.public}{path}", data=body, headers=headers or {}, timeout=DEADLINE_S,
                              verify=str(self.certificate), **more)
+
+
+def shown_owner(agent):
+    """The certificate's common name as a new client sees it."""
+    pem = ssl.get_server_certificate(("127.0.0.1", agent.public_port), timeout=DEADLINE_S)
+    text = subprocess.run(["openssl", "x509", "-noout", "-subject"], input=pem, capture_output=True, text=True, check=True)
+    return text.stdout.strip().rsplit("= ", 1)[-1]

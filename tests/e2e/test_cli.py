@@ -9,7 +9,7 @@ import pytest
 from fake_telnyx import Call, now
 from harness import BINARY, FIXTURES, ROOT, Signer, environment, sidetone
 
-COMMANDS = ("serve", "replay", "analyze", "calls", "options", "check")
+COMMANDS = ("serve", "replay", "analyze", "calls", "outbox", "options", "check")
 SECRET = "pr1vate-thing"
 
 

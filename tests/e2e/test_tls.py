@@ -12,7 +12,7 @@ import websockets
 
 from fake_telnyx import TOKEN_HEADER, Call, event, mulaw_tracks
 from harness import DEADLINE_S, delivery_of, sidetone, sidetone_of, until
-from secure import TlsAgent, make_certificate
+from secure import TlsAgent, make_certificate, shown_owner
 from wire import Wire, head
 
 
@@ -206,13 +206,6 @@ def test_one_file_without_the_other(tmp_path):
     certificate, _ = make_certificate(tmp_path)
     done = sidetone("check", "-o", f"listen.tls_certificate={certificate}")
     assert done.returncode == 2 and "listen.tls_private_key" in done.stderr
-
-
-def shown_owner(agent):
-    """The certificate's common name as a new client sees it."""
-    pem = ssl.get_server_certificate(("127.0.0.1", agent.public_port), timeout=DEADLINE_S)
-    text = subprocess.run(["openssl", "x509", "-noout", "-subject"], input=pem, capture_output=True, text=True, check=True)
-    return text.stdout.strip().rsplit("= ", 1)[-1]
 
 
 def test_sighup_takes_the_new_certificate_and_drops_no_call(tls, tmp_path):

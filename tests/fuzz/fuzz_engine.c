@@ -81,7 +81,8 @@ static void put_event(void *arg, const char *leg, const char *id, int64_t at_ms,
   json_object_set_new(row_of(w->events, leg), id, written(element));
 }
 
-static void check_delivery(const struct part *part) {
+static void check_delivery(const struct part *part, bool deliver) {
+  (void)deliver;
   for (int i = 0; i < TRACK_COUNT; i++) {
     const struct delivery_facts *d = part->track[i].delivery;
     if (d == NULL) continue;

@@ -1,0 +1,143 @@
+/* What people and AI may write as well, in the update of a settle (data-model.md 8.4): values, tags, issues. A value
+ * is changed only with the filter that it is still as read; no match means that a person was faster: the
+ * document is read and settled again. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/settle_internal.h"
+#include "agent/settle_paths.h"
+
+#define TAGS   SETTLE_WROTE ".tags"
+#define ISSUES SETTLE_WROTE ".issues"
+
+struct people {
+  const char *leg;
+  const json_t *document, *folded;
+  struct settle_update *update;
+  struct mongo_settle *out;
+};
+
+/* ---- values ---- */
+
+static bool same(const json_t *a, const json_t *b) {
+  return a && b && json_equal(document_reader(a), document_reader(b));
+}
+
+/* A value that differs from our copy is somebody's: it stays, and so does the copy, which then means nothing. null is
+ * nobody's value; in a filter it finds what is absent, too. */
+static void plan_value(struct people *p, const char *path) {
+  char copy_path[SETTLE_PATH_BYTES];
+  snprintf(copy_path, sizeof copy_path, SETTLE_WROTE ".%s", path);
+  const json_t *wanted = settle_at(p->folded, path), *has = settle_at(p->document, path),
+               *copy = settle_at(p->document, copy_path);
+  bool ours = has ? same(has, copy) : true, done = wanted ? same(has, wanted) && same(copy, wanted) : !copy;
+  if (!ours || done || settle_blocked(p->document, path)) return;
+  json_t *values = wanted ? p->update->set : p->update->unset;
+  json_object_set_new(p->update->filter, path, has ? json_incref(document_reader(has)) : json_null());
+  json_object_set_new(values, path, wanted ? json_incref(document_reader(wanted)) : json_string(""));
+  json_object_set(values, copy_path, json_object_get(values, path));
+}
+
+/* ---- elements of arrays ---- */
+
+static bool holds(const json_t *array, const json_t *element) {
+  for (size_t i = 0; i < json_array_size(array); i++)
+    if (same(json_array_get(array, i), element)) return true;
+  return false;
+}
+
+/* Elements of `of` that `other` lacks. New reference. */
+static json_t *without(const json_t *of, const json_t *other) {
+  json_t *rest = json_array();
+  for (size_t i = 0; i < json_array_size(of); i++)
+    if (!holds(other, json_array_get(of, i))) json_array_append(rest, json_array_get(of, i));
+  return rest;
+}
+
+static bool can_hold_rows(const struct people *p, const char *path) {
+  const json_t *value = settle_at(p->document, path);
+  return !settle_blocked(p->document, path) && (!value || json_is_array(value));
+}
+
+/* Elements of ours to be taken out of an array, and out of `noted`. One update cannot both add to an array and take from
+ * it; then they go in a second one, whose filter names the revision just settled. */
+static bool plan_pull(struct people *p, const char *path, json_t *condition, const char *noted,
+                      json_t *over) {
+  bool fine = true;
+  json_t *pull = json_pack("{s:o, s:{s:O}}", path, condition, noted, "$in", over);
+  if (!json_object_get(p->update->add, noted))
+    json_object_update(p->update->pull, pull);
+  else
+    fine = settle_op(&p->out->second[p->out->second_count++],
+                     json_pack("{s:s, s:I}", "telnyx.callControlId", p->leg, "metadata.sidetone.revision",
+                               (json_int_t)p->out->revision),
+                     json_pack("{s:O}", "$pull", pull), false);
+  json_decref(pull);
+  return fine;
+}
+
+static void plan_add(struct people *p, const char *path, json_t *elements) {
+  json_object_set_new(p->update->add, path, json_pack("{s:O}", "$each", elements));
+}
+
+/* A tag that somebody else has set is theirs: it is not added to ours, so it is never pulled. */
+static bool plan_tags(struct people *p) {
+  const json_t *wanted = settle_at(p->folded, "tags"), *has = settle_at(p->document, "tags");
+  json_t *missing = without(wanted, has), *over = without(settle_at(p->document, TAGS), wanted);
+  bool fine = true, can = can_hold_rows(p, "tags");
+  if (can && json_array_size(missing)) {
+    plan_add(p, "tags", missing);
+    plan_add(p, TAGS, missing);
+  }
+  if (can && json_array_size(over)) fine = plan_pull(p, "tags", json_pack("{s:O}", "$in", over), TAGS, over);
+  json_decref(missing);
+  json_decref(over);
+  return fine;
+}
+
+/* The `_id`s of rows. New reference. */
+static json_t *ids_of(const json_t *rows) {
+  json_t *ids = json_array();
+  for (size_t i = 0; i < json_array_size(rows); i++) {
+    json_t *id = json_object_get(json_array_get(rows, i), "_id");
+    if (id) json_array_append(ids, id);
+  }
+  return ids;
+}
+
+static json_t *rows_with(const json_t *rows, const json_t *ids) {
+  json_t *found = json_array();
+  for (size_t i = 0; i < json_array_size(rows); i++)
+    if (holds(ids, json_object_get(json_array_get(rows, i), "_id")))
+      json_array_append(found, json_array_get(rows, i));
+  return found;
+}
+
+/* Rows are never changed, only pushed and pulled. Sorted, so that every order of settles ends the same. */
+static bool plan_issues(struct people *p) {
+  const json_t *folded = settle_at(p->folded, "quality.issues");
+  json_t *wanted = ids_of(folded), *has = ids_of(settle_at(p->document, "quality.issues")),
+         *missing = without(wanted, has), *over = without(settle_at(p->document, ISSUES), wanted);
+  bool fine = true, can = can_hold_rows(p, "quality.issues");
+  if (can && json_array_size(missing)) {
+    json_object_set_new(p->update->push, "quality.issues",
+                        json_pack("{s:o, s:{s:i, s:i}}", "$each", rows_with(folded, missing), "$sort",
+                                  "timestamp", 1, "_id", 1));
+    plan_add(p, ISSUES, missing);
+  }
+  if (can && json_array_size(over))
+    fine = plan_pull(p, "quality.issues", json_pack("{s:{s:O}}", "_id", "$in", over), ISSUES, over);
+  json_decref(wanted);
+  json_decref(has);
+  json_decref(missing);
+  json_decref(over);
+  return fine;
+}
+
+bool settle_people(const char *leg, const json_t *document, const json_t *folded,
+                   struct settle_update *update, struct mongo_settle *out) {
+  struct people p = {.leg = leg, .document = document, .folded = folded, .update = update, .out = out};
+  for (size_t i = 0; i < settle_path_count; i++)
+    if (settle_paths[i].kind == SETTLE_PEOPLE) plan_value(&p, settle_paths[i].path);
+  return plan_tags(&p) && plan_issues(&p);
+}
