@@ -171,6 +171,11 @@ fuzz: $(FUZZERS)
 fuzz-brief: $(FUZZERS)
 	@tests/run-fuzzers 0 $(FUZZERS)
 
+# A large store, to measure a start with: docs/reliability.md.
+build/fill_store: tests/bench/fill_store.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
+
 # Every allocation of our own code fails once; the brief one takes every 16th.
 build/oom/fail_alloc.so: tests/oom/fail_alloc.c
 	@mkdir -p $(@D)

@@ -95,7 +95,8 @@ static int open_store(struct serve *s) {
                                   .wake_arg = s};
   options.max_bytes = s->config.store_max_bytes;
   options.keep_delivered_ms = s->config.store_keep_delivered_s * 1000;
-  if (options.keep_delivered_ms == 0) options.keep_delivered_ms = 1; /* 0 is for ever there, and at once here */
+  if (options.keep_delivered_ms == 0)
+    options.keep_delivered_ms = 1; /* 0 is for ever there, and at once here */
   serve_sinks_configured(s, options.sinks);
   memcpy(s->metrics.sink_configured, options.sinks, sizeof options.sinks);
   s->store_loop = supervise_loop("store");

@@ -80,6 +80,10 @@ bool serve_store_idle(const struct serve *s);
 void serve_store_recover(struct serve *s); /* legs that were open when the last process ended */
 void serve_store_forget(struct serve *s);
 
+/* serve_facts.c: stored facts into the engine; `except` is an event that comes by itself right after. */
+void serve_give_facts(struct serve *s, const struct moment *at, const char *leg,
+                      const struct store_answer *answer, const char *except, bool restart);
+
 /* serve_sinks.c */
 void serve_sinks_configured(const struct serve *s, bool sinks[SINK_COUNT]);
 int serve_sinks_start(struct serve *s); /* an exit status; nothing to do without mongo.uri and redis.url */
