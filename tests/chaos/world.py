@@ -44,7 +44,7 @@ class Group:
         self.servers, self.folder = servers, folder
         # Five groups, which is what 25 rounds have, see every number of agents, and both kinds of Redis.
         self.count = agents or (3, 2, 1, 2)[number % 4]
-        self.redis_kind = ("snapshot", "appendonly")[(number + number // 4) % 2]
+        self.redis_kind = ("snapshot", "appendonly")[(number + number // 8) % 2]
         self.redis, self.mongo = servers.redis[self.redis_kind], servers.mongo
         self.name = f"chaos_{secrets.token_hex(4)}"
         self.prefix = f"{{{self.name}}}:"
