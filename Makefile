@@ -111,6 +111,7 @@ check-deps:
 	@tests/install-packages $(RUN_PACKAGES) $(DEB_PACKAGES) $(CHECK_PACKAGES)
 
 demo: deps
+	@[ -z "$$MONGODB_URI$$REDIS_URL" ] || tests/install-packages python3-pymongo python3-redis
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all
 	@tests/demo
 

@@ -58,6 +58,11 @@ bool engine_knows(const struct engine *e, const char *leg) {
   return call_find(e, leg) != NULL;
 }
 
+bool engine_has_room(const struct engine *e, const char *leg, size_t payload_bytes) {
+  const struct call *c = call_find(e, leg);
+  return c == NULL || c->facts->payload_bytes + payload_bytes <= FACTS_PAYLOADS_MAX_BYTES;
+}
+
 const char *engine_call_name(const struct engine *e, const char *leg) {
   const struct call *c = leg != NULL ? call_find(e, leg) : NULL;
   return c != NULL && *c->summary.call_log_id != '\0' ? c->summary.call_log_id : leg;

@@ -163,6 +163,7 @@ static json_t *sidetone_of(struct fold_context *c) {
   if (!c->options->figures_only) document_put_some(sidetone, "media", media(c));
   if (c->client_state_other) document_put_some(sidetone, "clientState", fold_escaped(c->client_state_other));
   document_put_text(sidetone, "hangupCause", s->cause_word);
+  if (s->lost_event && !s->ended) json_object_set_new(sidetone, "givenUp", json_true());
   if (c->facts->lead_lookup) json_object_set(sidetone, "leadLookup", c->facts->lead_lookup);
   if (!c->summary) return sidetone;
   c->summary->complete = complete;

@@ -23,6 +23,11 @@ static bool has_ended(const json_t *document) {
   return false;
 }
 
+/* Given up once, and up again since: the loader has it as ended, so it must hear (metadata.sidetone.givenUp). */
+static bool was_queued(const json_t *sidetone) {
+  return json_is_true(json_object_get(sidetone, "givenUp"));
+}
+
 static void drop(json_t *object, const char *key, const char *const *below) {
   for (; *below; below++) object = json_object_get(object, *below);
   json_object_del(object, key);
@@ -55,7 +60,7 @@ static char *copy_of(const char *text) {
 static int fill(json_t *document, struct redis_queue_entry *out) {
   const json_t *sidetone = json_object_get(json_object_get(document, "metadata"), "sidetone");
   const char *call_log_id = json_text(document, "callLogId");
-  if (!call_log_id || !has_ended(document)) return 0;
+  if (!call_log_id || (!has_ended(document) && !was_queued(sidetone))) return 0;
   shorten(document);
   out->call_log_id = strdup(call_log_id);
   out->id = copy_of(json_text(json_object_get(document, "_id"), "$oid"));

@@ -7,7 +7,7 @@
 
 #include "store/redis_sinks.h"
 
-/* The `entry` of struct redis_queue_options; `arg` and `leg` are not needed. 1; 0: the leg has not ended, the document
+/* The `entry` of struct redis_queue_options; `arg` and `leg` are not needed. 1; 0: the leg has not ended (and was never given up), the document
  * has no callLogId, or it is no document; -ENOMEM. Texts are malloc'ed, `id` and `updated_at` NULL when the document
  * has none (the local fold). Free with queue_entry_free(). */
 int queue_entry(void *arg, const char *leg, const void *document, size_t bytes, bool is_bson,

@@ -232,6 +232,7 @@ int command_serve(int argc, char **argv) {
   int status = cli_config(&cli, &s->config);
   if (status == EXIT_DONE) {
     status = cli_check_tls("serve", &s->config);
+    if (status == EXIT_DONE) status = cli_check_servers("serve", &s->config);
     if (status == EXIT_DONE) status = run(s);
     config_free(&s->config);
   }

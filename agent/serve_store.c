@@ -250,9 +250,21 @@ struct engine_effects serve_store_effects(struct serve *s) {
 
 /* ---- webhooks -------------------------------------------------------------------------------- */
 
+/* The element of an event. Past the leg's limit its payload is cut before it is stored, so that every store has the
+ * same; the limit is counted by what each agent took (data-model.md 8.4). */
+static json_t *element_of(const struct serve *s, const struct event *event) {
+  json_t *element = facts_event_element(event);
+  const json_t *payload = json_object_get(element, "payload");
+  size_t bytes = payload != NULL ? json_dumpb(payload, NULL, 0, JSON_COMPACT) : 0;
+  if (bytes > 0 && event->call_control_id != NULL &&
+      !engine_has_room(s->engine, event->call_control_id, bytes))
+    json_object_set_new(element, "payload", json_pack("{s:b}", "truncated", 1));
+  return element;
+}
+
 void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, struct event *event) {
   struct ticket *t = new_ticket(s);
-  json_t *element = facts_event_element(event);
+  json_t *element = element_of(s, event);
   size_t bytes = 0;
   char *text = element != NULL ? document_text(element, false, &bytes) : NULL;
   json_decref(element);

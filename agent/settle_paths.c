@@ -101,6 +101,7 @@ const struct settle_path settle_paths[] = {
     {"metadata.sidetone.media", SETTLE_FACT, false},
     {"metadata.sidetone.clientState", SETTLE_OURS, false},
     {"metadata.sidetone.callLogIdConflict", SETTLE_OURS, false},
+    {"metadata.sidetone.givenUp", SETTLE_OURS, false},
     {"metadata.sidetone.hangupCause", SETTLE_OURS, false},
     {"metadata.sidetone.leadLookup", SETTLE_FACT, false},
     {"metadata.sidetone.quality", SETTLE_OURS, false},

@@ -45,10 +45,11 @@ static struct wanted wanted_rows(enum sink_id sink, bool after_mongo) {
   return after_mongo ? after : own[sink];
 }
 
-/* Without MongoDB the queue's entry is the leg's CallLog: it must have been folded with the row's fact. */
+/* Without MongoDB the queue's entry is the leg's CallLog: it must have been folded with the row's fact. A leg that is not
+ * known comes out too: its row is damaged. */
 static const char *settled_only(enum sink_id sink, bool after_mongo) {
   bool local = sink == SINK_REDIS_QUEUE && !after_mongo;
-  return local ? " AND (SELECT settled >= revision FROM legs WHERE legs.leg = o.leg)" : "";
+  return local ? " AND coalesce((SELECT settled >= revision FROM legs WHERE legs.leg = o.leg), 1)" : "";
 }
 
 void outbox_query_sql(enum outbox_query query, enum sink_id sink, bool after_mongo, char *out,
@@ -56,9 +57,8 @@ void outbox_query_sql(enum outbox_query query, enum sink_id sink, bool after_mon
   struct wanted w = wanted_rows(sink, after_mongo);
   switch (query) {
     case OUTBOX_QUERY_ROWS:
-      snprintf(out, out_bytes,
-               ROW_COLUMNS "%s" ROW_JOINS "WHERE %s%s AND o.row > ?1 ORDER BY o.row LIMIT ?2", w.index,
-               w.condition, settled_only(sink, after_mongo));
+      snprintf(out, out_bytes, ROW_COLUMNS "%s" ROW_JOINS "WHERE %s%s AND o.row > ?1 ORDER BY o.row LIMIT ?2",
+               w.index, w.condition, settled_only(sink, after_mongo));
       return;
     case OUTBOX_QUERY_LEG:
       snprintf(out, out_bytes,

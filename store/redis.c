@@ -29,6 +29,12 @@ int64_t redis_clock_ms(void) {
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int64_t redis_wall_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* ---- replies --------------------------------------------------------------------------------- */
 
 static bool show(const redisReply *raw, struct redis_reply *out) {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "store/redis_internal.h"
 #include "store/redis_live_internal.h"
 
 enum {
@@ -12,6 +13,7 @@ enum {
   STALE_MIN_MS = 2000,
   AWAY_WAIT_MS = 50,
   POLICY_EVERY_MS = 10000,
+  TURN_QUIET_MS = 300000,
   REFUSED_FOR_MS = 10000
 };
 
@@ -21,16 +23,6 @@ int64_t live_clock_us(void) {
   return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-int64_t live_clock_ms(void) {
-  return live_clock_us() / 1000;
-}
-
-int64_t live_wall_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* ---- the state that others see --------------------------------------------------------------- */
 
 void live_away(struct redis_live *l, const struct redis_reply *reply) {
@@ -38,16 +30,16 @@ void live_away(struct redis_live *l, const struct redis_reply *reply) {
   if (reply != NULL) redis_classify(reply, &outcome);
   pthread_mutex_lock(&l->lock);
   struct redis_live_stats *s = &l->stats;
-  if (!s->away) s->away_since_ms = live_wall_ms();
+  if (!s->away) s->away_since_ms = redis_wall_ms();
   s->away = true;
   snprintf(s->reason, sizeof s->reason, "%s", reply != NULL ? outcome.reason : redis_error(l->redis, NULL));
   pthread_mutex_unlock(&l->lock);
-  if (reply != NULL) l->refused_ms = live_clock_ms();
+  if (reply != NULL) l->refused_ms = redis_clock_ms();
 }
 
 /* Not at the first turn that had nothing to write: a refusal counts until something is taken, or for a while. */
 static void live_back(struct redis_live *l, bool wrote) {
-  if (l->refused_ms != 0 && !wrote && live_clock_ms() - l->refused_ms < REFUSED_FOR_MS) return;
+  if (l->refused_ms != 0 && !wrote && redis_clock_ms() - l->refused_ms < REFUSED_FOR_MS) return;
   l->refused_ms = 0;
   pthread_mutex_lock(&l->lock);
   l->stats.away = false;
@@ -125,7 +117,7 @@ bool redis_live_end(struct redis_live *l, const char *call_log_id) {
   size_t bytes = strlen(call_log_id) + 1;
   struct live_end *e = malloc(sizeof *e + bytes);
   if (e == NULL) return false;
-  e->until_ms = live_clock_ms() + ENDED_FOR_MS;
+  e->until_ms = redis_clock_ms() + ENDED_FOR_MS;
   memcpy(e->call_log_id, call_log_id, bytes);
   pthread_mutex_lock(&l->lock);
   free(take_row(l, call_log_id));
@@ -138,19 +130,28 @@ bool redis_live_end(struct redis_live *l, const char *call_log_id) {
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
-/* Waits for work, at most `wait_ms`. Locked. */
-static void wait_for_work(struct redis_live *l, int64_t wait_ms, bool for_rows) {
+static struct timespec in_ms(int64_t ms) {
   struct timespec until;
   clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += wait_ms / 1000;
-  until.tv_nsec += wait_ms % 1000 * 1000000;
+  until.tv_sec += ms / 1000;
+  until.tv_nsec += ms % 1000 * 1000000;
   if (until.tv_nsec >= 1000000000) {
     until.tv_sec++;
     until.tv_nsec -= 1000000000;
   }
-  while (!l->stop && (!for_rows || (l->rows == NULL && l->ends == NULL))) {
+  return until;
+}
+
+/* At most `ms`. Locked, both. */
+static void wait_for_work(struct redis_live *l, int64_t ms) {
+  struct timespec until = in_ms(ms);
+  while (!l->stop && l->rows == NULL && l->ends == NULL)
     if (pthread_cond_timedwait(&l->work, &l->lock, &until) != 0) return;
-  }
+}
+
+static void wait_while_away(struct redis_live *l) {
+  struct timespec until = in_ms(AWAY_WAIT_MS);
+  while (pthread_cond_timedwait(&l->work, &l->lock, &until) == 0) continue;
 }
 
 static size_t take_batch(struct redis_live *l, struct live_row **batch) {
@@ -173,7 +174,7 @@ static size_t take_batch(struct redis_live *l, struct live_row **batch) {
 }
 
 static void put_ends_back(struct redis_live *l, struct live_end *left) {
-  int64_t now_ms = live_clock_ms();
+  int64_t now_ms = redis_clock_ms();
   pthread_mutex_lock(&l->lock);
   while (left != NULL) {
     struct live_end *e = left;
@@ -190,7 +191,7 @@ static void put_ends_back(struct redis_live *l, struct live_end *left) {
 
 /* What is due besides rows. False: the connection is gone. */
 static bool look_around(struct redis_live *l) {
-  int64_t now_ms = live_clock_ms();
+  int64_t now_ms = redis_clock_ms();
   if (now_ms - l->policy_ms >= POLICY_EVERY_MS || l->policy_ms == 0) {
     l->policy_ms = now_ms;
     if (!live_look_at_policy(l)) return false;
@@ -215,7 +216,7 @@ static bool turn(struct redis_live *l) {
   size_t count = l->stop ? 0 : take_batch(l, batch);
   pthread_mutex_unlock(&l->lock);
   bool wrote = ends != NULL || count > 0;
-  int64_t began_ms = live_clock_ms();
+  int64_t began_ms = redis_clock_ms();
   bool good = live_send_ends(l, &ends);
   put_ends_back(l, ends);
   good = good && (count == 0 || live_publish(l, batch, count));
@@ -226,7 +227,7 @@ static bool turn(struct redis_live *l) {
 }
 
 static bool go_on(struct redis_live *l) {
-  return !l->stop || (l->ends != NULL && live_clock_ms() < l->give_up_ms);
+  return !l->stop || (l->ends != NULL && redis_clock_ms() < l->give_up_ms);
 }
 
 static void *run(void *arg) {
@@ -235,14 +236,16 @@ static void *run(void *arg) {
   while (go_on(l)) {
     bool refused = l->stats.away;
     pthread_mutex_unlock(&l->lock);
+    pulse_expect(&l->options.pulse, TURN_QUIET_MS);
     bool there = turn(l);
+    pulse_expect(&l->options.pulse, 0);
     if (!there) live_away(l, NULL);
     pthread_mutex_lock(&l->lock);
-    int64_t next_ms = l->sweeping ? 0 : l->swept_ms + l->options.interval_ms - live_clock_ms();
+    int64_t next_ms = l->sweeping ? 0 : l->swept_ms + l->options.interval_ms - redis_clock_ms();
     if (!there || (refused && l->stats.away)) {
-      wait_for_work(l, AWAY_WAIT_MS, false);
+      wait_while_away(l);
     } else if (next_ms > 0) {
-      wait_for_work(l, next_ms, true);
+      wait_for_work(l, next_ms);
     }
   }
   l->ended = true;
@@ -304,7 +307,7 @@ int redis_live_start(struct redis_live **out, const struct redis_live_options *o
 static void finish(struct redis_live *l) {
   if (l->stop) return;
   l->stop = true;
-  l->give_up_ms = live_clock_ms() + l->options.redis.timeout_ms;
+  l->give_up_ms = redis_clock_ms() + l->options.redis.timeout_ms;
   pthread_cond_broadcast(&l->work);
 }
 

@@ -264,7 +264,7 @@ bool live_look_at_policy(struct redis_live *l) {
   redis_info_field(reply, "maxmemory_policy", policy, sizeof policy);
   bool loses = redis_policy_loses(policy);
   pthread_mutex_lock(&l->lock);
-  if (loses != (l->stats.eviction[0] != '\0')) l->stats.eviction_since_ms = loses ? live_wall_ms() : 0;
+  if (loses != (l->stats.eviction[0] != '\0')) l->stats.eviction_since_ms = loses ? redis_wall_ms() : 0;
   snprintf(l->stats.eviction, sizeof l->stats.eviction, "%s", loses ? policy : "");
   pthread_mutex_unlock(&l->lock);
   return true;

@@ -19,6 +19,8 @@ void redis_queue_trouble(struct redis_queue *q, const char *what, const struct r
              old ? " (Redis 6.2 or later is needed)" : "");
   }
   pthread_mutex_lock(&q->lock);
+  if ((text[0] != '\0') != (q->stats.trouble[0] != '\0'))
+    q->stats.trouble_since_ms = text[0] != '\0' ? redis_wall_ms() : 0;
   memcpy(q->stats.trouble, text, sizeof text);
   pthread_mutex_unlock(&q->lock);
 }

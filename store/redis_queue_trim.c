@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "store/redis_internal.h"
 #include "store/redis_queue_internal.h"
 
 enum { GROUPS_MAX = 64, TRIM_AT_A_TIME_ROUNDS = 1000 };
@@ -23,12 +23,6 @@ struct group {
   struct stream_id last_delivered, acknowledged; /* all entries below the latter are */
   bool idle;
 };
-
-static int64_t wall_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static bool read_id(const struct redis_reply *reply, struct stream_id *out) {
   char *end;
@@ -179,7 +173,7 @@ static void trim_below(struct redis_queue *q, struct stream_id id) {
 
 void redis_queue_trim(struct redis_queue *q) {
   struct group groups[GROUPS_MAX];
-  int64_t now_ms = wall_ms();
+  int64_t now_ms = redis_wall_ms();
   int count = read_groups(q, groups);
   bool held = false;
   struct stream_id below = {0};

@@ -3,6 +3,7 @@
 #define STORE_REDIS_SINKS_H
 
 #include "store/mongo.h"
+#include "store/pulse.h"
 #include "store/redis.h"
 #include "store/sink.h"
 
@@ -13,6 +14,7 @@ struct redis_live_options {
   struct redis_options redis;
   const char *agent_id;
   int64_t interval_ms;
+  struct pulse pulse; /* of its thread: it promises 5 min for a turn, nothing while it waits */
   /* A leg is not ours to publish any more (it has ended elsewhere, or another agent holds a newer claim): for the
    * log and the counters. On the sink's thread. */
   void (*passed)(void *arg, const char *call_log_id, bool ended);
@@ -91,11 +93,12 @@ void redis_queue_free(struct redis_queue *q);
 struct sink_driver redis_queue_driver(struct redis_queue *q);
 struct redis_queue_stats {
   uint64_t added, trimmed;
-  int64_t length;        /* of the stream, at the newest look */
-  bool full;             /* above queue_max: rows wait on disk */
-  uint64_t tails_lost;   /* times the cursor went back */
-  char trouble[200];     /* the newest refusal of the group or the trimming; "" when none */
-  char idle_groups[256]; /* that no longer hold the trimming, for /readyz; "" when none */
+  int64_t length;           /* of the stream, at the newest look */
+  bool full;                /* above queue_max: rows wait on disk */
+  uint64_t tails_lost;      /* times the cursor went back */
+  char trouble[200];        /* the newest refusal of the group or the trimming; "" when none */
+  int64_t trouble_since_ms; /* epoch */
+  char idle_groups[256];    /* that no longer hold the trimming, for /readyz; "" when none */
   int64_t idle_since_ms;
 };
 void redis_queue_stats(struct redis_queue *q, struct redis_queue_stats *out);

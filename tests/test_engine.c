@@ -347,11 +347,13 @@ static void a_frame_newer_than_the_loss_revives_the_leg(void **state) {
   media_between(w, 2, 140020, 142000, 1);
   ticks_until(w, 146000);
   assert_int_equal(engine_calls_live(w->e), 1);
+  EXPECT(stored_document(w, LEG), "metadata.sidetone.givenUp", "true");
   close_by_peer(w, 2, 147000);
   ticks_until(w, 268000);
   assert_int_equal(engine_calls_live(w->e), 0);
   assert_int_equal(count_effects(w, PUT_EVENT), 2);
   assert_int_equal(w->metrics.calls_finished[OUTCOME_LOST], 1); /* one call */
+  EXPECT(stored_document(w, LEG), "metadata.sidetone.givenUp", "absent");
   world_free(w);
 }
 

@@ -20,6 +20,11 @@ static void put_event(struct bench *b, const char *leg, const char *id, const ch
   assert_int_equal(bench_ask(b, r)->status, STORE_DONE);
 }
 
+/* The leg's facts as a CallLog: without MongoDB that is what the queue waits for. */
+static void fold_leg(struct bench *b, const char *leg, uint64_t revision) {
+  assert_int_equal(bench_ask(b, a_calllog(leg, leg, revision, true, "{}"))->status, STORE_DONE);
+}
+
 static void put_part(struct bench *b, const char *leg, const char *id, uint64_t n, const char *body) {
   struct store_request r = a_part(leg, id, n, true, body);
   r.deliver = true;
@@ -91,6 +96,12 @@ static void each_sink_gets_its_rows(void **state) {
   reads(mongo, 0, "5:P a p 5=newer/0 ");
   struct outbox_reader *alone = reader_of(b, SINK_REDIS_QUEUE, false); /* without MongoDB */
   struct seen s = {.count = 0};
+  reads(alone, 0, "");
+  fold_leg(b, "a", 6);
+  fold_leg(b, "b", 1);
+  assert_int_equal(outbox_read(alone, 0, 1, 1 << 20, see, &s), 0);
+  assert_string_equal(s.text, "1:E a e1 0=one/0 ");
+  s = (struct seen){.count = 0};
   bool more;
   assert_int_equal(outbox_read_leg(alone, "a", 2, 1 << 20, see, &s, &more), 0);
   assert_true(more);
@@ -167,6 +178,7 @@ static void a_lost_tail_is_delivered_again(void **state) {
     put_event(b, "leg", id, "x");
     mark(b, SINK_REDIS_QUEUE, i, i == 4 ? OUTBOX_DEAD : OUTBOX_DONE);
   }
+  fold_leg(b, "leg", 5);
   assert_int_equal(outbox_rewind(b->store, SINK_REDIS_QUEUE, 2), 2);
   struct outbox_reader *r = reader_of(b, SINK_REDIS_QUEUE, false);
   reads(r, 0, "3:E leg e3 0=x/0 5:E leg e5 0=x/0 ");
@@ -285,6 +297,7 @@ static void a_bad_row_is_appended_again(void **state) {
     snprintf(leg, sizeof leg, "leg%zu", i);
     snprintf(id, sizeof id, "e%zu", 100 + i);
     put_event(b, leg, id, "body");
+    fold_leg(b, leg, 1);
     int64_t row = ask_file(b, "SELECT max(row) FROM outbox");
     snprintf(sql, sizeof sql, "UPDATE outbox SET %s WHERE row = %lld", changes[i], (long long)row);
     damage(b, sql);

@@ -42,6 +42,8 @@ static void only_legs_that_have_ended(void **state) {
   expect_ended("{'callLogId':'c'}", false);
   expect_ended("{'status':'completed'}", false);
   expect_ended("{'callLogId':'c','status':'active','endedAt':null}", false);
+  /* The loader has it as ended: it must hear that it is up again. */
+  expect_ended("{'callLogId':'c','status':'active','metadata':{'sidetone':{'givenUp':true}}}", true);
 }
 
 static void the_entry_names_its_document(void **state) {

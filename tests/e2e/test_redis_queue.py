@@ -5,6 +5,7 @@ import time
 import pytest
 import redis as redis_py
 
+from fake_telnyx import Call
 from harness import until
 from redis_tools import Queue, entries, queued_legs
 
@@ -381,3 +382,71 @@ def test_the_slot_moves_while_rows_come(make_redis):
         assert queue.deliver([(4, "leg4")], 4)[4][0] == "done"  # MOVED
         assert queue.look(4) == -1
     assert queued_legs(t, TAGGED) == ["leg1", "leg2", "leg3", "leg4"]
+
+
+# ---- from the agent's outbox, without MongoDB
+
+
+def ended_call(agent):
+    call = Call(agent)
+    call.initiated()
+    call.hangup()
+    return call
+
+
+def queued(client, calls):
+    return {c.leg for c in calls} <= set(queued_legs(client))
+
+
+def test_what_the_loader_reads(make_agent, signer, redis_server):
+    agent = make_agent(f"redis.url={redis_server.url}", signer=signer)
+    client = redis_server.client()
+    call, open_one = Call(agent), Call(agent)
+    call.initiated()
+    open_one.initiated()
+    call.answered()
+    call.stream().start().media(100).end()
+    call.hangup()
+    agent.complete(call.leg)
+    until("the entry", lambda: queued(client, [call]))
+    stored = agent.call(call.id)
+
+    def newest():
+        entry = [e for e in entries(client) if e["callControlId"] == call.leg][-1]
+        return entry if int(entry["revision"]) == stored["metadata"]["sidetone"]["revision"] else None
+
+    entry = until("the newest revision", newest)
+    assert set(entry) == {"callLogId", "callControlId", "revision", "document"} and entry["callLogId"] == call.id
+    document = json.loads(entry["document"])
+    assert document["status"] == "completed" and "webhookEvents" not in document["telnyx"]
+    assert document["quality"]["audio"] == stored["quality"]["audio"]
+    assert open_one.leg not in queued_legs(client)
+    revisions = [int(e["revision"]) for e in entries(client) if e["callControlId"] == call.leg]
+    assert revisions == sorted(revisions)
+
+
+def test_the_agent_fills_a_lost_tail(make_agent, signer, redis_server):
+    agent = make_agent(f"redis.url={redis_server.url}", signer=signer)
+    before = [ended_call(agent) for _ in range(5)]
+    until("the first", lambda: queued(redis_server.client(), before))
+    redis_server.snapshot()
+    after = [ended_call(agent) for _ in range(5)]
+    until("the rest", lambda: queued(redis_server.client(), after))
+    redis_server.kill()
+    redis_server.start()
+    assert not queued(redis_server.client(), after)
+    until("the tail again", lambda: queued(redis_server.client(), before + after))
+    redis_server.client().flushall()
+    until("all of it again", lambda: queued(redis_server.client(), before + after))
+
+
+def test_above_queue_max_the_agent_says_so(make_agent, signer, redis_server):
+    agent = make_agent(f"redis.url={redis_server.url}", "redis.queue_max=2", signer=signer)
+    client = redis_server.client()
+    until("two", lambda: ended_call(agent) and client.xlen("sidetone:calllogs") == 2)
+    waiting = ended_call(agent)
+    body = until("degraded", lambda: (b if (b := agent.get("/readyz").json())["status"] == "degraded" else None))
+    assert any("queue_max" in r["text"] for r in body["reasons"])
+    assert agent.metric("sidetone_sink_errors_total", sink="redis_queue", kind="queue_full") >= 1
+    client.xtrim("sidetone:calllogs", maxlen=0, approximate=False)
+    until("room again", lambda: queued(client, [waiting]))
