@@ -119,6 +119,7 @@ def main(words):
         sys.exit(__doc__)
     folder = Path(words[0]).resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} before the first measurement\n")
     for part in words[1:] or PARTS:
         PARTS[part](folder, harness.Signer())
         print()
