@@ -7,6 +7,8 @@
 
 #include "agent/log.h"
 #include "agent/server.h"
+#include "store/mongo.h"
+#include "store/redis.h"
 
 __attribute__((format(printf, 2, 0))) static void say(const char *command, const char *format, va_list args) {
   fprintf(stderr, "sidetone%s%s: ", command[0] != '\0' ? " " : "", command);
@@ -103,5 +105,25 @@ int cli_check_tls(const char *command, const struct config *config) {
     return EXIT_DONE;
   }
   fprintf(stderr, "sidetone %s: listen.tls_certificate, listen.tls_private_key: %s\n", command, why);
+  return EXIT_USAGE;
+}
+
+int cli_check_servers(const char *command, const struct config *config) {
+  char why[512];
+  const struct mongo_options options = {.uri = config->mongo_uri,
+                                        .database = config->mongo_database,
+                                        .collection = config->mongo_collection,
+                                        .server_selection_ms = config->mongo_server_selection_ms,
+                                        .socket_ms = config->mongo_socket_ms};
+  struct mongo *mongo = NULL;
+  const char *option = NULL;
+  if (config->mongo_uri[0] != '\0' && mongo_create(&mongo, &options, why, sizeof why) != 0)
+    option = "mongo.uri";
+  mongo_free(mongo);
+  if (option == NULL && config->redis_url[0] != '\0' &&
+      redis_check_url(config->redis_url, why, sizeof why) != 0)
+    option = "redis.url";
+  if (option == NULL) return EXIT_DONE;
+  fprintf(stderr, "sidetone %s: %s: %s\n", command, option, why);
   return EXIT_USAGE;
 }

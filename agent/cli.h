@@ -38,6 +38,9 @@ int cli_check_tls(const char *command, const struct config *config);
 /* Text from outside into a cell of a table: a row stays a row whatever is in it. */
 void cli_print_cell(const char *text);
 
+/* Whether the addresses of MongoDB and Redis can be read, as those who connect read them: the same. */
+int cli_check_servers(const char *command, const struct config *config);
+
 int command_serve(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_analyze(int argc, char **argv);

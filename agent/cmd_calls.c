@@ -28,6 +28,8 @@ static void print_row(void *arg, const struct store_call_row *row) {
 
 static int show(struct store_reader *reader, const char *id) {
   char *stored = store_reader_get(reader, id);
+  if (stored == NULL && store_reader_damaged(reader) != NULL)
+    return cli_failed("calls", "%s: the stored CallLog is damaged; asked for it, `serve` makes it again", id);
   if (stored == NULL) return cli_failed("calls", "no call %s in the local store", id);
   json_t *document = json_read(stored, strlen(stored), NULL, 0);
   char *text = document != NULL ? document_text(document, true, NULL) : NULL;

@@ -121,6 +121,7 @@ int command_check(int argc, char **argv) {
   int status = cli_config(&cli, &config);
   if (status != EXIT_DONE) return status;
   status = cli_check_tls("check", &config);
+  if (status == EXIT_DONE) status = cli_check_servers("check", &config);
   if (status == EXIT_DONE) puts("the configuration is good");
   if (status == EXIT_DONE && to_servers) status = connect_all(&config);
   config_free(&config);

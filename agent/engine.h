@@ -68,6 +68,8 @@ void engine_free(struct engine *e);
 /* A verified webhook that is on disk already (or needs no disk). False: the event was known. */
 bool engine_event(struct engine *e, const struct moment *at, const struct event *event);
 bool engine_knows(const struct engine *e, const char *leg);
+/* Is there room for a payload of so many bytes among those of the leg (FACTS_PAYLOADS_MAX_BYTES)? */
+bool engine_has_room(const struct engine *e, const char *leg, size_t payload_bytes);
 /* Up, as far as is known here, and without a socket here. */
 bool engine_lacks_stream(const struct engine *e, const char *leg);
 /* The leg of a call in memory, by callLogId; NULL: none. Until the next call. */

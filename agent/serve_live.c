@@ -15,6 +15,7 @@ struct serve_live {
   struct redis_live *sink;
   uv_timer_t timer;
   bool running, away;
+  int loop;             /* of the sink's thread, in agent/supervise.h */
   int64_t sliced_us;    /* monotonic: the newest slice */
   pthread_mutex_t lock; /* of what the sink's thread tells: */
   struct histogram frame_to_metric;
@@ -141,17 +142,18 @@ int serve_live_start(struct serve *s) {
   if (s->config.redis_url[0] == '\0') return EXIT_DONE;
   struct serve_live *l = calloc(1, sizeof *l);
   if (l == NULL) return cli_failed("serve", "no memory");
-  const struct redis_live_options options = {.redis = {.url = s->config.redis_url,
-                                                       .prefix = s->config.redis_prefix,
-                                                       .timeout_ms = s->config.redis_timeout_ms},
+  const struct redis_live_options options = {.redis = serve_redis_options(&s->config),
                                              .agent_id = s->agent_id,
                                              .interval_ms = s->config.redis_live_interval_ms,
+                                             .pulse = {supervise_pulse, &l->loop},
                                              .passed = on_passed,
                                              .published = on_published,
                                              .arg = l};
   l->serve = s;
+  l->loop = supervise_loop("redis live");
   pthread_mutex_init(&l->lock, NULL);
   if (redis_live_start(&l->sink, &options, why, sizeof why) != 0) {
+    supervise_leave(l->loop);
     pthread_mutex_destroy(&l->lock);
     free(l);
     fprintf(stderr, "sidetone serve: redis.url: %s\n", why);
@@ -188,6 +190,7 @@ void serve_live_stop(struct serve *s) {
   struct serve_live *l = s->live;
   if (l == NULL) return;
   redis_live_stop(l->sink);
+  supervise_leave(l->loop);
   for (size_t i = 0; i < l->told_count; i++) free(l->told[i]);
   free(l->told);
   pthread_mutex_destroy(&l->lock);

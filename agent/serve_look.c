@@ -17,6 +17,7 @@ struct serve_look {
   struct serve *serve;
   struct look *look;
   uv_async_t wake;
+  int loop;      /* of its thread, in agent/supervise.h */
   struct cause { /* of QUESTION_STREAM, by leg */
     UT_hash_handle hh;
     char *leg, *cause;
@@ -143,14 +144,14 @@ static bool keep_cause(struct serve_look *l, const char *leg, const char *text) 
   if (c == NULL) return false;
   c->leg = strdup(leg);
   c->cause = strdup(text);
-  if (c->leg == NULL || c->cause == NULL) {
-    free(c->leg);
-    free(c->cause);
-    free(c);
-    return false;
+  if (c->leg != NULL && c->cause != NULL) {
+    HASH_ADD_KEYPTR(hh, l->causes, c->leg, strlen(c->leg), c);
+    if (is_added(c)) return true;
   }
-  HASH_ADD_KEYPTR(hh, l->causes, c->leg, strlen(c->leg), c);
-  return true;
+  free(c->leg);
+  free(c->cause);
+  free(c);
+  return false;
 }
 
 /* Another agent may have the stream by now: asking for it once more would take it away from there. */
@@ -168,8 +169,10 @@ int serve_look_start(struct serve *s, const struct mongo_options *mongo) {
   char why[256];
   struct serve_look *l = calloc(1, sizeof *l);
   struct look_options options = {.queue_max = QUEUE_MAX, .wake = wake, .wake_arg = l};
+  if (l != NULL) options.pulse = (struct pulse){supervise_pulse, &l->loop};
   if (l == NULL) return cli_failed("serve", "no memory");
   l->serve = s;
+  l->loop = supervise_loop("mongo look");
   l->wake.data = l;
   int error = uv_async_init(&s->loop, &l->wake, on_wake);
   if (error != 0) {
@@ -193,6 +196,7 @@ void serve_look_stop(struct serve *s) {
   if (l == NULL) return;
   s->look = NULL;
   look_stop(l->look);
+  supervise_leave(l->loop);
   l->look = NULL;
   struct cause *c, *next;
   HASH_ITER(hh, l->causes, c, next) forget_cause(l, c);

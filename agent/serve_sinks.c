@@ -21,6 +21,7 @@ struct serve_sinks {
   struct redis_alerts *alerts;
   struct store_reader *local; /* without MongoDB: the queue's thread reads the local CallLogs with it */
   struct sink *runner[SINK_COUNT];
+  int loop[SINK_COUNT]; /* of the runners' threads, in agent/supervise.h */
 };
 
 static bool has_mongo(const struct serve *s) {
@@ -63,7 +64,10 @@ struct redis_options serve_redis_options(const struct config *config) {
 
 static int start_runner(struct serve *s, struct sink_driver driver, bool after_mongo) {
   char why[256];
-  const struct sink_options options = {.store = s->store, .driver = driver, .after_mongo = after_mongo};
+  int *loop = &s->sinks->loop[driver.id];
+  const struct sink_options options = {
+      .store = s->store, .driver = driver, .pulse = {supervise_pulse, loop}, .after_mongo = after_mongo};
+  *loop = supervise_loop(sink_names[driver.id]);
   if (sink_start(&s->sinks->runner[driver.id], &options, why, sizeof why) == 0) return EXIT_DONE;
   return cli_failed("serve", "sink %s: %s", sink_names[driver.id], why);
 }
@@ -127,6 +131,8 @@ static void *stop_all(void *arg) {
 }
 
 static void free_sinks(struct serve_sinks *k) {
+  for (int i = 0; i < SINK_COUNT; i++)
+    if (k->runner[i] != NULL) supervise_leave(k->loop[i]);
   redis_queue_free(k->queue);
   redis_alerts_free(k->alerts);
   mongo_reader_free(k->queue_reader);

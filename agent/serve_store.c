@@ -82,6 +82,9 @@ static void owe(struct serve *s, struct owed *o) {
     owed_free(there);
   }
   HASH_ADD_KEYPTR(hh, s->owed, o->row, strlen(o->row), o);
+  if (is_added(o)) return;
+  log_event(LOG_ERROR, o->request.leg, "no memory to keep a fact that the store has refused");
+  owed_free(o);
 }
 
 static struct ticket *new_ticket(struct serve *s) {
@@ -89,7 +92,9 @@ static struct ticket *new_ticket(struct serve *s) {
   if (t == NULL) return NULL;
   t->number = ++s->last_ticket;
   HASH_ADD(hh, s->tickets, number, sizeof t->number, t);
-  return t;
+  if (is_added(t)) return t;
+  free(t);
+  return NULL;
 }
 
 static void ticket_free(struct serve *s, struct ticket *t) {
@@ -210,7 +215,10 @@ static void put_alert(void *arg, const char *leg, const char *call_log_id, const
 
 void serve_store_load(struct serve *s, const char *leg) {
   struct ticket *t = new_ticket(s);
-  if (t == NULL) return;
+  if (t == NULL) {
+    log_event(LOG_WARN, leg, "no memory to ask for what is stored of a leg");
+    return;
+  }
   t->leg = strdup(leg);
   const struct store_request request = {
       .kind = STORE_LOAD_LEG, .ticket = t->number, .leg = leg, .want_facts = true};
@@ -250,9 +258,22 @@ struct engine_effects serve_store_effects(struct serve *s) {
 
 /* ---- webhooks -------------------------------------------------------------------------------- */
 
+/* The element of an event. Past the leg's limit its payload is cut before it is stored, so that every store has the
+ * same; the limit is counted by what each agent took (data-model.md 8.4). */
+static json_t *element_of(const struct serve *s, const struct event *event) {
+  json_t *element = facts_event_element(event);
+  const json_t *payload = json_object_get(element, "payload");
+  size_t bytes = payload != NULL ? json_dumpb(payload, NULL, 0, JSON_COMPACT) : 0;
+  if (bytes > 0 && event->call_control_id != NULL &&
+      !engine_has_room(s->engine, event->call_control_id, bytes))
+    json_object_set_new(element, "payload", json_pack("{s:b}", "truncated", 1));
+  return element;
+}
+
 void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, struct event *event) {
   struct ticket *t = new_ticket(s);
-  json_t *element = facts_event_element(event);
+  uint64_t refused = memory_refusals();
+  json_t *element = element_of(s, event);
   size_t bytes = 0;
   char *text = element != NULL ? document_text(element, false, &bytes) : NULL;
   json_decref(element);
@@ -272,41 +293,14 @@ void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, s
                                           .at_ms = at->wall_us / 1000,
                                           .body = text,
                                           .body_bytes = bytes};
-    taken = text != NULL && store_submit(s->store, &request) == 0;
+    bool whole = text != NULL && memory_refusals() == refused;
+    taken = whole && store_submit(s->store, &request) == 0;
     if (!taken) ticket_free(s, t);
   } else {
     event_release(event);
   }
   free(text);
   if (!taken) serve_webhook_reply(s, conn, 503, WEBHOOK_UNAVAILABLE, at->mono_us);
-}
-
-/* Stored facts into the engine; `except` is an event that comes by itself right after. */
-static void give_facts(struct serve *s, const struct moment *at, const char *leg,
-                       const struct store_answer *answer, const char *except, bool restart) {
-  json_t **elements = calloc(answer->fact_count + 1, sizeof *elements);
-  struct part **parts = calloc(answer->fact_count + 1, sizeof *parts);
-  size_t element_count = 0, part_count = 0;
-  for (size_t i = 0; elements != NULL && parts != NULL && i < answer->fact_count; i++) {
-    const struct store_fact *f = &answer->facts[i];
-    if (except != NULL && !f->is_part && strcmp(f->id, except) == 0) continue;
-    json_t *json = json_read(f->body, f->body_bytes, NULL, 0);
-    struct part *part = f->is_part && json != NULL ? part_from_json(json) : NULL;
-    if (part != NULL) {
-      parts[part_count++] = part;
-    } else if (json != NULL && !f->is_part) {
-      elements[element_count++] = json_incref(json);
-    } else {
-      log_event(LOG_ERROR, leg, "a stored fact cannot be read", LOG_TEXT("fact", f->id));
-    }
-    json_decref(json);
-  }
-  if (elements != NULL && parts != NULL) {
-    engine_facts(s->engine, at, leg, elements, element_count, parts, part_count, restart);
-  }
-  for (size_t i = 0; i < element_count; i++) json_decref(elements[i]);
-  free(elements);
-  free(parts);
 }
 
 static void answer_webhook(struct serve *s, struct ticket *t, const struct store_answer *answer,
@@ -322,8 +316,13 @@ static void answer_webhook(struct serve *s, struct ticket *t, const struct store
     return;
   }
   const char *leg = t->event.call_control_id;
-  if (leg != NULL && !engine_knows(s->engine, leg)) give_facts(s, at, leg, answer, t->event.id, false);
+  if (leg != NULL && !engine_knows(s->engine, leg)) serve_give_facts(s, at, leg, answer, t->event.id, false);
+  uint64_t refused = memory_refusals();
   bool fresh = engine_event(s->engine, at, &t->event);
+  if (!fresh && memory_refusals() != refused) {
+    log_event(LOG_WARN, leg, "no memory to apply an event that is stored: it is read again");
+    serve_store_load(s, leg);
+  }
   if (fresh && t->event.kind == EVENT_CALL_ANSWERED) serve_commands_answered(s, leg, t->event.id);
   if (t->event.kind == EVENT_UNKNOWN) {
     s->metrics.webhooks[WEBHOOK_UNKNOWN_EVENT]++;
@@ -342,7 +341,7 @@ static void on_answer(void *arg, const struct store_answer *answer) {
   if (t->webhook) {
     answer_webhook(s, t, answer, &at);
   } else if (t->leg != NULL) {
-    give_facts(s, &at, t->leg, answer, NULL, false);
+    serve_give_facts(s, &at, t->leg, answer, NULL, false);
   } else if (answer->status == STORE_FAILED && t->write != NULL) {
     owe(s, t->write);
     t->write = NULL;
@@ -394,7 +393,7 @@ static void on_recovered(void *arg, const struct store_answer *answer) {
     return;
   }
   struct moment at = serve_now();
-  give_facts(r->serve, &at, r->leg[answer->ticket & ~RECOVERY_TICKET], answer, NULL, true);
+  serve_give_facts(r->serve, &at, r->leg[answer->ticket & ~RECOVERY_TICKET], answer, NULL, true);
   r->awaited--;
 }
 

@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_MAX = 32 }; /* legs a query: a document may have megabytes */
+enum {
+  BATCH_MAX = 32, /* legs a query: a document may have megabytes */
+  QUERY_QUIET_MS = 300000
+};
 
 struct question {
   struct question *next;
@@ -97,7 +100,9 @@ static void *run(void *arg) {
     if (l->stopping) break;
     take_batch(l, &batch);
     pthread_mutex_unlock(&l->mutex);
+    pulse_expect(&l->options.pulse, QUERY_QUIET_MS);
     ask_mongo(l, &batch);
+    pulse_expect(&l->options.pulse, 0);
     pthread_mutex_lock(&l->mutex);
     for (size_t i = 0; i < batch.count; i++) append(&l->answered, batch.items[i]);
     pthread_mutex_unlock(&l->mutex);

@@ -8,12 +8,14 @@
 #include <stdint.h>
 
 #include "store/mongo.h"
+#include "store/pulse.h"
 
 struct look;
 
 struct look_options {
   struct mongo_reader *reader; /* used by this thread alone from now on; freed by look_stop() */
   size_t queue_max;            /* questions not answered yet */
+  struct pulse pulse;          /* of its thread: it promises 5 min for a query, nothing while it waits */
   void (*wake)(void *arg);     /* answers wait: from the thread */
   void *wake_arg;
 };

@@ -28,9 +28,11 @@ struct mongo_fact {      /* one row of the outbox */
 };
 
 struct mongo_settle {
-  uint64_t revision;                         /* R */
-  struct mongo_op main;                      /* all folded paths; filter: leg, revision not >= R */
-  struct mongo_op second[MONGO_SECONDS_MAX]; /* people's paths, tags, issues: each filtered on revision R */
+  uint64_t revision; /* R */
+  /* All folded paths, and what of people's paths is ours; filter: leg, revision not >= R, and what must be as read. */
+  struct mongo_op main;
+  /* What one update cannot say: an array that gains and loses elements. Each filtered on revision R; mostly none. */
+  struct mongo_op second[MONGO_SECONDS_MAX];
   size_t second_count;
   bool ended;
   /* lead look-up wanted (mongo.lead_lookup): the far party's number, "" when not wanted or done already. */

@@ -13,6 +13,7 @@ enum {
   STALE_MIN_MS = 2000,
   AWAY_WAIT_MS = 50,
   POLICY_EVERY_MS = 10000,
+  TURN_QUIET_MS = 300000,
   REFUSED_FOR_MS = 10000
 };
 
@@ -103,6 +104,7 @@ bool redis_live_put(struct redis_live *l, const struct redis_live_row *row) {
     r->frame_us = older->frame_us; /* still unpublished */
   if (room) {
     HASH_ADD_KEYPTR(hh, l->rows, r->call_log_id, strlen(r->call_log_id), r);
+    room = r->hh.tbl != NULL; /* no memory */
   }
   l->stats.dropped += !room;
   pthread_cond_signal(&l->work);
@@ -235,7 +237,9 @@ static void *run(void *arg) {
   while (go_on(l)) {
     bool refused = l->stats.away;
     pthread_mutex_unlock(&l->lock);
+    pulse_expect(&l->options.pulse, TURN_QUIET_MS);
     bool there = turn(l);
+    pulse_expect(&l->options.pulse, 0);
     if (!there) live_away(l, NULL);
     pthread_mutex_lock(&l->lock);
     int64_t next_ms = l->sweeping ? 0 : l->swept_ms + l->options.interval_ms - redis_clock_ms();

@@ -3,6 +3,7 @@
 #define STORE_REDIS_SINKS_H
 
 #include "store/mongo.h"
+#include "store/pulse.h"
 #include "store/redis.h"
 #include "store/sink.h"
 
@@ -13,6 +14,7 @@ struct redis_live_options {
   struct redis_options redis;
   const char *agent_id;
   int64_t interval_ms;
+  struct pulse pulse; /* of its thread: it promises 5 min for a turn, nothing while it waits */
   /* A leg is not ours to publish any more (it has ended elsewhere, or another agent holds a newer claim): for the
    * log and the counters. On the sink's thread. */
   void (*passed)(void *arg, const char *call_log_id, bool ended);

@@ -18,6 +18,7 @@ enum {
   INTERRUPT_EVERY_MS = 100, /* a blocking call may begin just after it was interrupted */
   BATCH_BYTES = 8 << 20,
   TRIES_MAX = 20,
+  TURN_QUIET_MS = 900000,
   KINDS_MAX = 32
 };
 
@@ -30,12 +31,14 @@ struct sink {
   pthread_t thread;
   struct sink_driver driver;
   struct store *store;
+  struct pulse pulse;
   bool any_order; /* rows become ready in an order that is not theirs: the queue's */
   struct outbox_reader *reader;
   struct batch *batch;
   struct stuck *stuck;
   int64_t position;  /* every pending row up to it is of a stuck leg; without meaning in any order */
   size_t seen;       /* rows of the reading under way */
+  int64_t cursor;    /* as it was last read */
   int64_t rewind_to; /* that the store has refused so far; -1: none */
   int64_t looked_ms; /* monotonic: the last look_after() */
   uint64_t foreign_changes;
@@ -85,7 +88,9 @@ static void look_after(struct sink *s) {
   if (s->looked_ms != 0 && now_ms < s->looked_ms + LOOK_EVERY_MS) return;
   s->looked_ms = now_ms;
   if (s->driver.look_after != NULL) {
-    int64_t row = s->driver.look_after(s->driver.self, outbox_cursor(s->reader));
+    int64_t cursor = outbox_cursor(s->reader);
+    if (cursor >= 0) s->cursor = cursor;
+    int64_t row = s->driver.look_after(s->driver.self, s->cursor);
     if (row >= 0 && (s->rewind_to < 0 || row < s->rewind_to)) s->rewind_to = row;
   }
   go_back(s);
@@ -96,6 +101,7 @@ static void back_off(struct sink *s) {
   int64_t until_ms = clock_ms(CLOCK_MONOTONIC) + sink_jitter_ms(++s->failures);
   for (int64_t now_ms; (now_ms = clock_ms(CLOCK_MONOTONIC)) < until_ms && !stopping(s);) {
     int64_t look_ms = now_ms + LOOK_EVERY_MS;
+    pulse_expect(&s->pulse, TURN_QUIET_MS);
     wait_until(s, look_ms < until_ms ? look_ms : until_ms, false);
     if (!stopping(s)) look_after(s);
   }
@@ -253,6 +259,7 @@ static void deliver(struct sink *s) {
   struct batch *b = s->batch;
   batch_begin(b);
   int64_t low_water = outbox_low_water(s->reader, b->numbers, b->count);
+  if (low_water < 0) low_water = s->cursor;
   if (stopping(s)) return;
   s->driver.deliver(s->driver.self, b->rows, b->count, low_water, b->outcomes);
   bool away = judge(s);
@@ -289,11 +296,13 @@ static bool turn(struct sink *s) {
 static void *run(void *arg) {
   struct sink *s = arg;
   while (!stopping(s)) {
+    pulse_expect(&s->pulse, TURN_QUIET_MS);
     look_after(s);
     if (turn(s)) continue;
     int64_t wait_ms = stuck_count(s->stuck) > 0 ? LOOK_STUCK_MS : LOOK_EVERY_MS;
     wait_until(s, clock_ms(CLOCK_MONOTONIC) + wait_ms, true);
   }
+  pulse_expect(&s->pulse, 0);
   return NULL;
 }
 
@@ -331,6 +340,7 @@ int sink_start(struct sink **out, const struct sink_options *options, char *why,
   }
   *s = (struct sink){.driver = *driver,
                      .store = options->store,
+                     .pulse = options->pulse,
                      .any_order = driver->id == SINK_REDIS_QUEUE,
                      .reader = reader,
                      .batch = batch_new(driver->batch_max),

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/pulse.h"
+
 struct store;
 
 enum sink_id { SINK_MONGO, SINK_REDIS_QUEUE, SINK_REDIS_ALERTS, SINK_COUNT };
@@ -24,10 +26,12 @@ struct sink_row {
   int64_t row; /* grows by one a write; never used again */
   enum outbox_kind kind;
   const char *leg;
-  const char *id;   /* event: its id; part: its name; alert: its key */
-  uint64_t n;       /* part: n of the body, which may be newer than the row */
-  int64_t at_ms;    /* when it was written, epoch */
-  const char *body; /* the fact's JSON text as stored: element of telnyx.webhookEvents, part, alert */
+  const char *id; /* event: its id; part: its name; alert: its key */
+  uint64_t n;     /* part: n of the body, which may be newer than the row */
+  int64_t at_ms;  /* when it was written, epoch */
+  /* The fact's JSON text as stored: element of telnyx.webhookEvents, part, alert. Empty for the queue when the fact is
+   * in quarantine: it reads documents. */
+  const char *body;
   size_t body_bytes;
 };
 
@@ -65,6 +69,8 @@ struct sink; /* a runner */
 struct sink_options {
   struct store *store;
   struct sink_driver driver;
+  struct pulse
+      pulse; /* of the runner's thread: it promises 15 min for a turn, more than a driver's time limits add up to */
   bool after_mongo; /* takes only rows that MongoDB has (or has refused for good) */
 };
 /* Starts the thread. 0, or -1 with `why`. */
@@ -76,7 +82,7 @@ void sink_stop(struct sink *s);
 
 struct sink_stats { /* a snapshot; safe from any thread */
   uint64_t delivered, errors;
-  bool away;             /* the newest delivery or look-after failed with SINK_AWAY */
+  bool away;             /* the newest delivery failed with SINK_AWAY */
   int64_t away_since_ms; /* epoch; 0 when it is not */
   char reason[200];      /* why */
 };

@@ -150,6 +150,33 @@ static void the_party_of_a_track(void **state) {
   }
 }
 
+/* data-model.md 8.1: what was looked up stands in for what no client_state says. */
+static void a_look_up_gives_what_is_missing(void **state) {
+  (void)state;
+  struct facts *facts = facts_new(LEG);
+  json_t *lookup = quoted("{'leadId':{'$oid':'64b7f0c2a1b2c3d4e5f60718'},'contactId':{'$oid':'none'}}");
+  add_event(facts, "1", "call.initiated", 0, "{'direction':'incoming'}");
+  assert_false(facts_set_lead_lookup(facts, NULL));
+  assert_int_equal(facts_revision(facts), 1);
+  assert_true(facts_set_lead_lookup(facts, lookup));
+  assert_false(facts_set_lead_lookup(facts, lookup));
+  assert_int_equal(facts_revision(facts), 2);
+  json_t *document = fold_plain(facts, NULL);
+  EXPECT(document, "leadId", "{'$oid':'64b7f0c2a1b2c3d4e5f60718'}");
+  EXPECT(document, "contactId", "absent");
+  EXPECT(document, "tags", "[]");
+  EXPECT(document, "metadata.sidetone.leadLookup",
+         "{'leadId':{'$oid':'64b7f0c2a1b2c3d4e5f60718'},'contactId':{'$oid':'none'}}");
+  json_decref(document);
+  add_event(facts, "2", "call.answered", 5,
+            "{'client_state':'{\\'leadId\\':\\'74b7f0c2a1b2c3d4e5f60718\\'}'}");
+  document = fold_plain(facts, NULL);
+  EXPECT(document, "leadId", "{'$oid':'74b7f0c2a1b2c3d4e5f60718'}");
+  json_decref(document);
+  json_decref(lookup);
+  facts_free(facts);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_id_is_derived_from_the_leg),
@@ -159,6 +186,7 @@ int main(void) {
       cmocka_unit_test(directions),
       cmocka_unit_test(a_name_that_is_not_the_number),
       cmocka_unit_test(the_party_of_a_track),
+      cmocka_unit_test(a_look_up_gives_what_is_missing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -276,7 +276,7 @@ enum { QUARREL = sizeof quarrel / sizeof *quarrel };
 static void a_quarrel_in_any_order(void **state) {
   (void)state;
   srand(seed_of_test());
-  for (int round = 0; round < 2000; round++) {
+  for (int round = 0; round < 800; round++) {
     struct leg_story tale = {.leg = LEG};
     for (size_t i = 0; i < QUARREL; i++) {
       if (rand() % 2) continue;

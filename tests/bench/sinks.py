@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The part of `make bench` that needs disks and servers. Prints tables; ratios where a ratio says more.
 
-    tests/bench/sinks.py FOLDER [acknowledge]...       FOLDER: on the disk to be measured"""
+    tests/bench/sinks.py FOLDER [acknowledge|live|drain]...       FOLDER: on the disk to be measured"""
 import json
 import os
 import struct
@@ -13,7 +13,9 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "e2e"), str(TESTS / "services")]
+import drain  # noqa: E402
 import harness  # noqa: E402
+import live  # noqa: E402
 
 BENCH = TESTS.parent / "build/bench"
 RATES = (200, 1000, 2000)
@@ -39,20 +41,27 @@ def event(leg, kind, at):
             "meta": {"attempt": 1, "delivered_to": "https://edge.example.net/telnyx/webhooks"}}
 
 
-def prepare(path, signer, count, host):
-    """`count` signed requests; the events of a leg are spread over all legs that are up at the time."""
-    now = time.gmtime()
-    at = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", now)
-    legs, up = [], 64
+def prepare(path, signer, count, host, body):
+    """`count` signed requests, their bodies from body(number)."""
     with open(path, "wb") as out:
         for n in range(count):
-            if n % (up * len(EVENTS_A_LEG)) == 0:
-                legs = [f"v3:{uuid.uuid4()}-bench" for _ in range(up)]
-            body = json.dumps(event(legs[n % up], EVENTS_A_LEG[n // up % len(EVENTS_A_LEG)], at)).encode()
-            headers = {"Host": host, "Content-Type": "application/json", "Content-Length": len(body), **signer.headers(body)}
+            text = body(n)
+            headers = {"Host": host, "Content-Type": "application/json", "Content-Length": len(text), **signer.headers(text)}
             head = "POST /telnyx/webhooks HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items()) + "\r\n"
-            request = head.encode() + body
+            request = head.encode() + text
             out.write(struct.pack(">I", len(request)) + request)
+
+
+def calls_of_eight():
+    """body(number): events of 64 legs at a time, in turn; a leg has eight."""
+    at = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
+    up, legs = 64, []
+
+    def body(n):
+        if n % (up * len(EVENTS_A_LEG)) == 0:
+            legs[:] = [f"v3:{uuid.uuid4()}-bench" for _ in range(up)]
+        return json.dumps(event(legs[n % up], EVENTS_A_LEG[n // up % len(EVENTS_A_LEG)], at)).encode()
+    return body
 
 
 def play(agent, rate, path):
@@ -79,29 +88,41 @@ def bare_fdatasync(folder, seconds=3):
     return took
 
 
-def acknowledge(folder):
-    signer = harness.Signer()
+def on_cores_s(pid):
+    """(seconds that all threads ran, seconds that the loop was ready and had no core)"""
+    tasks = Path(f"/proc/{pid}/task")
+    ran = sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir())
+    return ran / 1e9, int((tasks / str(pid) / "schedstat").read_text().split()[1]) / 1e9
+
+
+def acknowledge(folder, signer):
     home = folder / f"agent-{uuid.uuid4()}"
     home.mkdir(parents=True)
     print(f"Webhook acknowledgement after commit, open loop, {CONNECTIONS} connections, {SECONDS} s each; ms from the moment due\n")
-    print("| a second | p50 | p99 | p99.9 | longest | not 200 | bare fdatasync p50, p99 | p99 / fdatasync p99 |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| a second | p50 | p99 | p99.9 | longest | not 200 | bare fdatasync p50, p99 | p99 / fdatasync p99 "
+          "| CPU µs a webhook | loop without a core, s |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     agent = harness.Agent(home, "log.level=error", signer=signer).start()
     try:
         for rate in RATES:
             disk = bare_fdatasync(folder)
             requests = folder / "requests"
-            prepare(requests, signer, rate * SECONDS, agent.public)
+            prepare(requests, signer, rate * SECONDS, agent.public, calls_of_eight())
+            before = on_cores_s(agent.process.pid)
             seen = play(agent, rate, requests)
+            ran, starved = (now - then for now, then in zip(on_cores_s(agent.process.pid), before))
             requests.unlink()
             bad = seen["sent"] - seen["ok"]
             print(f"| {rate:,} | {seen['p50_ms']:.2f} | {seen['p99_ms']:.2f} | {seen['p999_ms']:.2f} | {seen['max_ms']:.1f} | {bad:.0f} | "
-                  f"{share(disk, 0.5):.2f}, {share(disk, 0.99):.2f} | {seen['p99_ms'] / share(disk, 0.99):.1f} |", flush=True)
+                  f"{share(disk, 0.5):.2f}, {share(disk, 0.99):.2f} | {seen['p99_ms'] / share(disk, 0.99):.1f} | "
+                  f"{ran * 1e6 / seen['sent']:.0f} | {starved:.2f} |", flush=True)
     finally:
         agent.finish()
 
 
-PARTS = {"acknowledge": acknowledge}
+PARTS = {"acknowledge": acknowledge,
+         "live": lambda folder, signer: live.live(folder, signer, play, prepare),
+         "drain": lambda folder, signer: drain.drain(folder, signer, play, prepare)}
 
 
 def main(words):
@@ -109,8 +130,9 @@ def main(words):
         sys.exit(__doc__)
     folder = Path(words[0]).resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} before the first measurement\n")
     for part in words[1:] or PARTS:
-        PARTS[part](folder)
+        PARTS[part](folder, harness.Signer())
         print()
 
 

@@ -221,6 +221,8 @@ def test_a_bad_calllog_is_made_again_from_its_facts(agent):
     file = File(agent)
     file.db.execute("UPDATE calllogs SET body = replace(body, 'hangup', 'hangux')")
     file.db.close()
+    done = sidetone("calls", "-o", f"store.dir={agent.store}", call.id)
+    assert done.returncode == 1 and "damaged" in done.stderr and done.stdout == ""
     agent.start()
     until("the document again", lambda: agent.leg(call.leg))
     again = until("the stored one", lambda: [row for row in agent.stored() if row["callLogId"] == call.id])

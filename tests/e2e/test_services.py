@@ -122,6 +122,19 @@ def test_a_filter_on_the_revision_lets_only_newer_facts_settle(mongo):
     assert calls.find_one()["meta"]["revision"] == 3
 
 
+def test_an_index_finds_and_the_other_conditions_count(mongo):
+    rows = mongo.db.rows
+    rows.create_index("leg", unique=True, sparse=True)
+    rows.insert_many([{"leg": f"L{n}", "n": n} for n in range(20)] + [{"n": 7}, {"n": 8}])
+    assert rows.count_documents({"leg": "L7", "n": 7}) == 1
+    assert rows.count_documents({"leg": "L7", "n": 8}) == 0
+    assert rows.count_documents({"n": 7}) == 2
+    assert rows.count_documents({"leg": {"$exists": False}, "n": 7}) == 1
+    assert rows.count_documents({"leg": {"$in": ["L1", "L2", "nobody"]}, "n": {"$gt": 1}}) == 1
+    assert rows.count_documents({"$or": [{"leg": "L3"}, {"n": 8}], "n": {"$lt": 9}}) == 3
+    assert rows.update_one({"leg": "L9", "n": {"$not": {"$gte": 9}}}, {"$set": {"n": 0}}).matched_count == 0
+
+
 def test_unordered_bulks_go_on_past_a_refused_row(mongo):
     rows = mongo.db.get_collection("rows", write_concern=MAJORITY)
     rows.create_index("id", unique=True)

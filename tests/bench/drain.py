@@ -1,0 +1,142 @@
+"""Drain of queued CallLogs to MongoDB, against a bare libmongoc loop with the same operations and the same indexes.
+
+The agent takes one webhook (a hang-up) of each of ROWS legs while its link to MongoDB is cut; then the link is mended and
+the rows drain. The bare loop gets the operations that leave the same documents, made from those the agent left, and
+writes them into an empty collection with the same indexes, on the same server, in batches of the same size."""
+import contextlib
+import json
+import os
+import subprocess
+import time
+import uuid
+
+import bson
+import pymongo
+
+import harness
+import services
+
+BENCH = harness.ROOT / "build/bench"
+ROWS = int(os.environ.get("DRAIN_ROWS", "100000"))
+FILL_RATE = 1200
+BATCH = 1000
+WARM_ROWS = 3000
+OURS = "calllogs"
+
+
+def hangups(path, signer, count, host, prepare):
+    at = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
+
+    def body(_):
+        leg = f"v3:{uuid.uuid4()}-drain"
+        payload = {"call_control_id": leg, "call_leg_id": leg[3:39], "call_session_id": leg[3:39], "from": "+15550100001",
+                   "connection_id": "2900000000000000001", "to": "+15550100002", "start_time": at, "end_time": at,
+                   "hangup_cause": "normal_clearing", "hangup_source": "caller", "sip_hangup_cause": "200"}
+        return json.dumps({"data": {"event_type": "call.hangup", "id": str(uuid.uuid4()), "occurred_at": at, "payload": payload,
+                                    "record_type": "event"}, "meta": {"attempt": 1}}).encode()
+    prepare(path, signer, count, host, body)
+
+
+def flat(value, path=""):
+    for key, inner in value.items():
+        where = f"{path}.{key}" if path else key
+        if isinstance(inner, dict) and inner:
+            yield from flat(inner, where)
+        else:
+            yield where, inner
+
+
+FACTS = ("_id", "callLogId", "isActive", "createdAt", "__v", "telnyx.webhookEvents", "telnyx.callControlId", "updatedAt",
+         "metadata.sidetone.agents")
+
+
+def operations(document):
+    """What makes this document: its facts, then everything else in one settle."""
+    leg, events = document["telnyx"]["callControlId"], document["telnyx"]["webhookEvents"]
+    born = {key: document[key] for key in ("callLogId", "isActive", "createdAt", "__v") if key in document}
+    agents = document["metadata"]["sidetone"]["agents"]
+    revision = document["metadata"]["sidetone"]["revision"]
+    fact = {"$push": {"telnyx.webhookEvents": {"$each": events, "$sort": {"timestamp": 1, "_id": 1}}}, "$setOnInsert": born,
+            "$addToSet": {"metadata.sidetone.agents": {"$each": agents}}, "$currentDate": {"updatedAt": True}}
+    settle = {"$set": {path: value for path, value in flat(document) if path not in FACTS}, "$currentDate": {"updatedAt": True}}
+    return {"leg": leg,
+            "fact": {"filter": {"telnyx.callControlId": leg, "telnyx.webhookEvents._id": {"$ne": events[0]["_id"]}}, "update": fact},
+            "settle": {"filter": {"telnyx.callControlId": leg, "metadata.sidetone.revision": {"$not": {"$gte": revision}}},
+                       "update": settle}}
+
+
+def copy_indexes(source, target):
+    for name, row in source.index_information().items():
+        if name == "_id_":
+            continue
+        keys = row["key"]
+        if any(kind == "text" or key == "_fts" for key, kind in keys):
+            keys = [(key, "text") for key in row["weights"]] if "weights" in row else [(k, v) for k, v in keys if k[:4] != "_fts"]
+        target.create_index(keys, name=name, unique=row.get("unique", False), sparse=row.get("sparse", False))
+
+
+def agent_drains(folder, toxiproxy, mongo, signer, play, prepare):
+    """(rows a second, the database's name)"""
+    name = f"drain_{uuid.uuid4().hex[:8]}"
+    link = toxiproxy.link(name, mongo.port)
+    home = folder / name
+    home.mkdir(parents=True)
+    agent = harness.Agent(home, "log.level=error", f"mongo.uri=mongodb://127.0.0.1:{link.port}", f"mongo.database={name}",
+                          signer=signer).start()
+    try:
+        rows = 'sidetone_outbox_rows{sink="mongo",state="pending"}'
+        services.until("the indexes", lambda: agent.metrics()[rows] == 0 and indexes_of(mongo, name), 60)
+        link.cut()
+        requests = folder / "requests"
+        hangups(requests, signer, ROWS, agent.public, prepare)
+        seen = play(agent, FILL_RATE, requests)
+        requests.unlink()
+        assert seen["ok"] == ROWS, seen
+        services.until("all rows queued", lambda: agent.metrics()[rows] == ROWS, 30)
+        link.mend()
+        begin = services.until("the first row", lambda: agent.metrics()[rows] < ROWS and time.monotonic(), 60)
+        left = agent.metrics()[rows]
+        services.until("the last row", lambda: agent.metrics()[rows] == 0, 3600)
+        return left / (time.monotonic() - begin), name
+    finally:
+        agent.finish()
+        link.remove()
+
+
+def indexes_of(mongo, name):
+    with contextlib.closing(pymongo.MongoClient(mongo.uri)) as client:
+        return len(client[name][OURS].index_information()) > 5
+
+
+def bare_drains(folder, mongo, name, limit):
+    """Rows a second of the loop that makes the first `limit` documents of `name` again."""
+    twin, path = f"bare_{uuid.uuid4().hex[:8]}", folder / "operations"
+    with contextlib.closing(pymongo.MongoClient(mongo.uri)) as client:
+        with open(path, "wb") as out:
+            for document in client[name][OURS].find().limit(limit):
+                out.write(bson.encode(operations(document)))
+        copy_indexes(client[name][OURS], client[twin][OURS])
+        done = subprocess.run([str(BENCH / "bare_drain"), mongo.uri, twin, OURS, str(BATCH), str(path)], capture_output=True,
+                              text=True, check=True)
+        path.unlink()
+        client.drop_database(twin)
+    seen = dict(word.split("=") for word in done.stdout.split())
+    assert seen["rows"] == seen["matched"], f"not every settle found its document: {seen}"
+    return int(seen["rows"]) / float(seen["seconds"])
+
+
+def drain(folder, signer, play, prepare):
+    mongo, toxiproxy = services.own_mongo(folder / "mongo"), services.Toxiproxy(folder / "toxiproxy")
+    with contextlib.ExitStack() as stack:
+        for server in (mongo, toxiproxy):
+            stack.callback(server.stop)
+            server.start()
+        ours, name = agent_drains(folder, toxiproxy, mongo, signer, play, prepare)
+        bare_drains(folder, mongo, name, WARM_ROWS)
+        bare = bare_drains(folder, mongo, name, ROWS)
+    print(f"Drain of {ROWS:,} queued CallLogs to MongoDB ({type(mongo).__name__}), batches of {BATCH}\n")
+    print("| | rows a second |")
+    print("|---|---|")
+    print(f"| sidetone | {ours:,.0f} |")
+    print(f"| bare libmongoc loop, same operations and indexes | {bare:,.0f} |")
+    print(f"| ratio | {ours / bare:.2f} |", flush=True)
