@@ -256,12 +256,9 @@ int store_run_job(struct store *s, struct outbox_job *job) {
   return job->failed ? -1 : 0;
 }
 
-void store_collect(struct store *s, void (*answer)(void *arg, const struct store_answer *), void *arg) {
-  pthread_mutex_lock(&s->mutex);
-  struct work *first = s->answers.first;
-  s->answers = (struct work_list){0};
-  pthread_mutex_unlock(&s->mutex);
-  for (const struct work *work = first; work != NULL; work = work->next) {
+static void show_answers(const struct work *work, void (*answer)(void *arg, const struct store_answer *),
+                         void *arg) {
+  for (; work != NULL; work = work->next) {
     const struct store_answer a = {.ticket = work->request.ticket,
                                    .status = work->status,
                                    .error = work->status == STORE_FAILED ? work->error : NULL,
@@ -271,7 +268,21 @@ void store_collect(struct store *s, void (*answer)(void *arg, const struct store
                                    .calllog_bytes = work->calllog_bytes};
     answer(arg, &a);
   }
-  work_free_list(first);
+}
+
+void store_collect_twice(struct store *s, void (*first)(void *arg, const struct store_answer *),
+                         void (*answer)(void *arg, const struct store_answer *), void *arg) {
+  pthread_mutex_lock(&s->mutex);
+  struct work *all = s->answers.first;
+  s->answers = (struct work_list){0};
+  pthread_mutex_unlock(&s->mutex);
+  if (first != NULL) show_answers(all, first, arg);
+  show_answers(all, answer, arg);
+  work_free_list(all);
+}
+
+void store_collect(struct store *s, void (*answer)(void *arg, const struct store_answer *), void *arg) {
+  store_collect_twice(s, NULL, answer, arg);
 }
 
 void store_stats(struct store *s, struct store_stats *out) {

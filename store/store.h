@@ -101,6 +101,9 @@ int store_open(struct store **out, const struct store_options *options, char *wh
 /* 0, -EAGAIN when the queue is full, -ENOMEM. Thread: any. */
 int store_submit(struct store *s, const struct store_request *request);
 void store_collect(struct store *s, void (*answer)(void *arg, const struct store_answer *), void *arg);
+/* The same with two looks at each answer: `first` at all of them, then `answer` at all of them. */
+void store_collect_twice(struct store *s, void (*first)(void *arg, const struct store_answer *),
+                         void (*answer)(void *arg, const struct store_answer *), void *arg);
 void store_stats(struct store *s, struct store_stats *out);
 /* Commits all that waits, stops the thread. Answers not collected are dropped. */
 void store_close(struct store *s);
