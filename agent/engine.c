@@ -51,7 +51,7 @@ bool engine_event(struct engine *e, const struct moment *at, const struct event 
   if (!added) return false;
   c->dirty = true;
   if (c->socket == NULL && !c->had_socket) c->quiet_since_us = at->mono_us;
-  call_settle_soon(e, at, c);
+  call_settle_soon(e, at, c, event->kind == EVENT_CALL_HANGUP);
   if (e->options.verbose) {
     log_event(LOG_INFO, c->summary.call_log_id, "webhook", LOG_TEXT("event", event->type),
               LOG_TEXT("leg", c->facts->leg), LOG_TEXT("status", c->summary.status));

@@ -138,9 +138,10 @@ void call_settle(struct engine *e, const struct moment *at, struct call *c) {
   c->end_told = c->summary.ended;
 }
 
-void call_settle_soon(struct engine *e, const struct moment *at, struct call *c) {
+void call_settle_soon(struct engine *e, const struct moment *at, struct call *c, bool turning_point) {
   size_t facts = json_array_size(c->facts->webhooks) + c->facts->part_count;
-  if (facts <= EAGER_FACTS) call_settle(e, at, c);
+  bool lately = c->settled_us != 0 && at->mono_us - c->settled_us < SETTLE_EVERY_US;
+  if (facts <= EAGER_FACTS && (turning_point || !lately)) call_settle(e, at, c);
 }
 
 static void count_missing(struct engine *e, const struct call *c, const char *part_id) {

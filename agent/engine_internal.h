@@ -21,6 +21,7 @@ enum {
   ASK_EVERY_US = 60000000,    /* a quiet leg, elsewhere (8.4) */
   ASK_AGAIN_US = 5000000,     /* when somebody says that it has ended */
   MISSING_AFTER_US = 5000000, /* a lost stream may come again by itself (telnyx-protocol.md 1.8) */
+  SETTLE_EVERY_US = 200000,   /* of one leg, but for its end */
   EAGER_FACTS = 64,           /* a leg of more facts is settled once a second, not at each of them */
   LEG_PARTS_MAX = 512,        /* streams of one leg; one costs up to 250 KB and a share of every fold */
   START_EVERY_US = 1000000,   /* of a socket that starts over and over, the part is stored so often */
@@ -97,9 +98,10 @@ void call_store_part(struct engine *e, const struct moment *at, struct call *c);
 /* Counts an ended call once, by its status. */
 void call_count_finish(struct engine *e, struct call *c);
 void call_settle(struct engine *e, const struct moment *at, struct call *c);
-/* The same for facts that may come by the thousand: a leg with many is left to the next tick, since a
- * fold goes over all of them. */
-void call_settle_soon(struct engine *e, const struct moment *at, struct call *c);
+/* The same for facts that may come by the thousand: a leg with many, and one that was settled a moment ago, are left to
+ * the next tick, since a fold goes over all facts and writes a whole CallLog. Not so a `turning_point`: a stream begins
+ * or ends, the leg ends. */
+void call_settle_soon(struct engine *e, const struct moment *at, struct call *c, bool turning_point);
 /* Ends the stream of the call's socket; the socket itself is left. */
 void call_end_stream(struct engine *e, const struct moment *at, struct call *c, enum part_state state);
 json_t *call_document(struct engine *e, struct call *c);

@@ -213,7 +213,7 @@ static void on_start(struct engine *e, struct socket *s, const struct moment *at
   if (!stream_start(s->stream, at, f)) media_fault(e, s, FAULT_CODEC);
   if (!taken && at->mono_us - c->part_stored_us < START_EVERY_US) return;
   call_store_part(e, at, c);
-  call_settle_soon(e, at, c);
+  call_settle_soon(e, at, c, true);
   if (e->options.verbose) {
     log_event(LOG_INFO, c->summary.call_log_id, "stream started", LOG_TEXT("leg", c->facts->leg),
               LOG_TEXT("encoding", f->encoding), LOG_INT("rate_hz", f->sample_rate_hz));
@@ -224,7 +224,7 @@ static void end_stream(struct engine *e, struct socket *s, const struct moment *
   struct call *c = s->call;
   if (c != NULL) {
     call_end_stream(e, at, c, PART_CLOSED);
-    call_settle_soon(e, at, c);
+    call_settle_soon(e, at, c, true);
   } else if (s->stream != NULL) { /* never got a `start`: nobody knows whose frames these were */
     stream_end(s->stream, at, PART_CLOSED);
     stream_free(s->stream);

@@ -332,8 +332,9 @@ static inline void expect_close(const struct world *w, conn_id socket, int code)
   assert_int_equal(f->code, code);
 }
 
-/* The document as the store has it. */
+/* The document as the store has it, once what waits for the next tick is there. */
 static inline const json_t *stored_document(struct world *w, const char *leg) {
+  engine_tick(w->e, &w->at);
   const json_t *document = stored(w, leg)->document;
   assert_non_null(document);
   return document;

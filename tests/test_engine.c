@@ -31,13 +31,13 @@ enum { COURSE = sizeof course / sizeof *course };
 static json_t *after_order(const int order[COURSE]) {
   struct world *w = world_new("", true);
   for (int i = 0; i < COURSE; i++) {
-    assert_true(hook_late(w, LEG, course[order[i]].type, course[order[i]].at_ms, 9000 + i * 10,
+    assert_true(hook_late(w, LEG, course[order[i]].type, course[order[i]].at_ms, 9000 + i * 300,
                           course[order[i]].more));
     assert_int_equal(count_effects(w, PUT_CALLLOG), i + 1); /* each fact is settled */
   }
   assert_int_equal(engine_calls_live(w->e), 0);
   assert_int_equal(engine_calls(w->e), 1);
-  engine_tick(w->e, moment_ms(w, 9000 + COURSE * 10 + 2000)); /* counted when nothing can overtake it */
+  engine_tick(w->e, moment_ms(w, 9000 + COURSE * 300 + 2000)); /* counted when nothing can overtake it */
   for (int i = 0; i < CALL_OUTCOMES; i++) {
     assert_int_equal(w->metrics.calls_finished[i], i == OUTCOME_COMPLETED);
   }
@@ -91,6 +91,23 @@ static void a_repeated_event_changes_nothing(void **state) {
   expect_equal_documents(before, after, "after duplicates");
   json_decref(before);
   json_decref(after);
+  world_free(w);
+}
+
+/* Facts of one leg in quick succession: the first is settled at once, its end too, the rest together. */
+static void facts_in_a_row_are_settled_together(void **state) {
+  (void)state;
+  struct world *w = world_new("", true);
+  hook(w, LEG, "call.initiated", 1000, parties);
+  assert_int_equal(count_effects(w, PUT_CALLLOG), 1);
+  hook(w, LEG, "call.answered", 1010, "");
+  hook(w, LEG, "call.bridged", 1020, "");
+  assert_int_equal(count_effects(w, PUT_CALLLOG), 1);
+  engine_tick(w->e, moment_ms(w, 1100));
+  assert_int_equal(count_effects(w, PUT_CALLLOG), 2);
+  hook(w, LEG, "call.hangup", 1150, clearing);
+  assert_int_equal(count_effects(w, PUT_CALLLOG), 3);
+  assert_int_equal(engine_calls_live(w->e), 0);
   world_free(w);
 }
 
@@ -447,6 +464,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_order_of_webhooks_gives_the_same_document),
       cmocka_unit_test(a_repeated_event_changes_nothing),
+      cmocka_unit_test(facts_in_a_row_are_settled_together),
       cmocka_unit_test(a_late_answer_does_not_revive_a_leg),
       cmocka_unit_test(an_event_without_a_leg_is_counted),
       cmocka_unit_test(a_call_that_begins_asks_the_store_once),
