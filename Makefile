@@ -6,6 +6,7 @@
 #   make test       unit tests and fixtures;   make e2e   the real binary over loopback
 #   make asan       the same tests under AddressSanitizer and UBSan
 #   make fuzz       each fuzz target for FUZZ_SECONDS (default 60)
+#   make oom        every allocation of our own code fails once
 #   make services   MongoDB, Redis and toxiproxy on free ports, until interrupted (tests/services/run -- COMMAND)
 #   make chaos      ROUNDS (1000) of kill -9 under load and a judge; SEED repeats the plans of a run
 #   make bench      measurements of docs/performance.md
@@ -41,7 +42,7 @@ RUN_PACKAGES := build-essential pkg-config libwebsockets-dev libwebsockets-evlib
   libmongoc-dev libbson-dev libhiredis-dev libsystemd-dev openssl uthash-dev python3
 CHECK_PACKAGES := libcmocka-dev clang libclang-rt-14-dev clang-format curl python3-pytest python3-websockets \
   python3-requests python3-nacl python3-pymongo python3-redis redis-server redis-tools openjdk-17-jdk-headless maven \
-  golang-go ca-certificates python3-seccomp systemd lintian
+  golang-go ca-certificates python3-seccomp systemd lintian faketime
 DEB_PACKAGES := debhelper dpkg-dev
 
 # Looked up when something is compiled, so that `make deps` can come first on a bare machine.
@@ -57,7 +58,10 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpo
 CPPFLAGS += -I. -D_GNU_SOURCE -DSIDETONE_VERSION='"$(VERSION)"'
 CFLAGS += -std=c11 $(OPT) -ffp-contract=off -fno-math-errno -fstack-protector-strong $(WARNINGS)
 ALL_CFLAGS = $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS)
-LDFLAGS += $(filter -fsanitize=%,$(OPT)) -Wl,-z,relro,-z,now
+# Allocations of our objects go through agent/memory.c, which counts those that are refused.
+COUNTED := malloc calloc realloc strdup strndup asprintf vasprintf
+WRAP := $(COUNTED:%=-Wl,--wrap=%)
+LDFLAGS += $(filter -fsanitize=%,$(OPT)) -Wl,-z,relro,-z,now $(WRAP)
 
 SOURCES := $(wildcard agent/*.c config/*.c dsp/*.c telnyx/*.c store/*.c)
 OBJECTS := $(SOURCES:%.c=$(OUT)/obj/%.o)
@@ -69,7 +73,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c
 FUZZ_SECONDS ?= 60
 JOBS := $(shell nproc)
 
-.PHONY: all debug deps deb-deps check-deps demo check test unit fixtures-test e2e asan fuzz fuzz-brief bench services \
+.PHONY: all debug deps deb-deps check-deps demo check test unit fixtures-test e2e asan fuzz fuzz-brief oom oom-brief bench services \
   chaos judges-test lint sample format install install-files deb package clean
 all: $(OUT)/sidetone
 
@@ -160,22 +164,36 @@ build/fuzz/libsidetone.a: $(FUZZ_OBJECTS)
 	@$(AR) rcs $@ $^
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libsidetone.a
 	@echo "  CLANG $<"
-	@clang $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< build/fuzz/libsidetone.a $(PKG_LIBS)
+	@clang $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< build/fuzz/libsidetone.a $(WRAP) $(PKG_LIBS)
 -include $(FUZZ_OBJECTS:.o=.d)
 fuzz: $(FUZZERS)
 	@tests/run-fuzzers $(FUZZ_SECONDS) $(FUZZERS)
 fuzz-brief: $(FUZZERS)
 	@tests/run-fuzzers 0 $(FUZZERS)
 
+# A large store, to measure a start with: docs/reliability.md.
+build/fill_store: tests/bench/fill_store.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
+
+# Every allocation of our own code fails once; the brief one takes every 16th.
+build/oom/fail_alloc.so: tests/oom/fail_alloc.c
+	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) -std=c11 -O1 -g $(WARNINGS) -fno-builtin -fPIC -shared -o $@ $<
+oom: build/sidetone build/oom/fail_alloc.so
+	@$(PYTHON) tests/oom/run.py
+oom-brief: build/sidetone build/oom/fail_alloc.so
+	@$(PYTHON) tests/oom/run.py --stride 16
+
 build/bench/bench: tests/bench/bench.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
-build/bench/load_webhooks: tests/bench/load_webhooks.c
+build/bench/load_webhooks: tests/bench/load_webhooks.c $(LIBRARY)
 	@mkdir -p $(@D)
-	@$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LDFLAGS)
-build/bench/bare_drain: tests/bench/bare_drain.c
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS)
+build/bench/bare_drain: tests/bench/bare_drain.c $(LIBRARY)
 	@mkdir -p $(@D)
-	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LDFLAGS) $(PKG_LIBS)
+	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
 bench: build/sidetone build/bench/bench build/bench/load_webhooks build/bench/bare_drain $(SERVICES)
 	@build/bench/bench build/sidetone fixtures/demo build/bench
 	@SIDETONE=build/sidetone tests/bench/sinks.py build/bench/sinks
@@ -187,6 +205,7 @@ check: check-deps
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory judges-test
 	@$(MAKE) --no-print-directory e2e
+	@$(MAKE) --no-print-directory oom-brief
 	@$(MAKE) --no-print-directory chaos ROUNDS=25
 	@$(MAKE) --no-print-directory package
 	@$(MAKE) --no-print-directory asan

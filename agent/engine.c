@@ -43,7 +43,12 @@ bool engine_event(struct engine *e, const struct moment *at, const struct event 
     return true;
   }
   struct call *c = call_get(e, at, event->call_control_id, true);
-  if (c == NULL || !facts_add_event(c->facts, event)) return false;
+  uint64_t refused = memory_refusals();
+  json_t *element = c != NULL ? facts_event_element(event) : NULL;
+  bool whole = element != NULL && memory_refusals() == refused;
+  bool added = whole && facts_add_element(c->facts, element);
+  json_decref(element);
+  if (!added) return false;
   c->dirty = true;
   if (c->socket == NULL && !c->had_socket) c->quiet_since_us = at->mono_us;
   call_settle_soon(e, at, c);

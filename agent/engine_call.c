@@ -23,6 +23,11 @@ struct call *call_get(struct engine *e, const struct moment *at, const char *leg
   }
   c->quiet_since_us = at->mono_us;
   HASH_ADD_KEYPTR(hh, e->calls, c->facts->leg, strlen(c->facts->leg), c);
+  if (!is_added(c)) {
+    facts_free(c->facts);
+    free(c);
+    return NULL;
+  }
   if (load && e->effects.load_leg != NULL) e->effects.load_leg(e->effects.arg, leg);
   return c;
 }
@@ -53,6 +58,17 @@ static void say_time_base(const struct engine *e, struct call *c, const struct p
   }
 }
 
+/* What a part has measured, whole. A second try, because the last part of a stream has no later one. */
+static struct part *whole_part(struct stream *stream) {
+  for (int tries = 0; tries < 2; tries++) {
+    uint64_t refused = memory_refusals();
+    struct part *part = stream_part(stream);
+    if (part != NULL && memory_refusals() == refused) return part;
+    part_free(part);
+  }
+  return NULL;
+}
+
 /* The first of a socket, the last, and one an interval between them. */
 static bool is_delivered(const struct engine *e, const struct moment *at, struct call *c,
                          const struct part *part) {
@@ -64,8 +80,11 @@ static bool is_delivered(const struct engine *e, const struct moment *at, struct
 }
 
 void call_store_part(struct engine *e, const struct moment *at, struct call *c) {
-  struct part *part = stream_part(c->socket->stream);
-  if (part == NULL) return;
+  struct part *part = whole_part(c->socket->stream);
+  if (part == NULL) {
+    log_event(LOG_ERROR, c->summary.call_log_id, "no memory for what a stream has measured");
+    return;
+  }
   say_time_base(e, c, part);
   bool deliver = is_delivered(e, at, c, part);
   if (e->effects.put_part != NULL) e->effects.put_part(e->effects.arg, c->facts->leg, part, deliver);
@@ -99,11 +118,9 @@ static void note_end(struct engine *e, const struct moment *at, struct call *c) 
 void call_settle(struct engine *e, const struct moment *at, struct call *c) {
   if (!c->dirty) return;
   if (c->ahead) call_store_part(e, at, c); /* a stored CallLog tells of stored facts only */
+  uint64_t refused = memory_refusals();
   json_t *document = fold(c->facts, &e->options.fold, &c->summary);
-  if (document == NULL) return;
-  c->dirty = false;
-  c->settled_us = at->mono_us;
-  if (e->effects.put_calllog != NULL) {
+  if (document != NULL && memory_refusals() == refused && e->effects.put_calllog != NULL) {
     const struct engine_calllog calllog = {.leg = c->facts->leg,
                                            .revision = facts_revision(c->facts),
                                            .summary = &c->summary,
@@ -111,6 +128,9 @@ void call_settle(struct engine *e, const struct moment *at, struct call *c) {
     e->effects.put_calllog(e->effects.arg, &calllog);
   }
   json_decref(document);
+  if (document == NULL || memory_refusals() != refused) return; /* still dirty: again at the next tick */
+  c->dirty = false;
+  c->settled_us = at->mono_us;
   if (c->summary.hung_up && c->hangup_us == 0) c->hangup_us = at->mono_us;
   note_end(e, at, c);
   if (c->summary.ended && !c->end_told && e->effects.ended != NULL)
@@ -153,9 +173,13 @@ static json_t *fold_now(struct engine *e, struct call *c, bool figures_only) {
   struct fold_options options = e->options.fold;
   options.figures_only = figures_only;
   struct part *part =
-      c->socket != NULL && stream_changed(c->socket->stream) ? stream_part(c->socket->stream) : NULL;
+      c->socket != NULL && stream_changed(c->socket->stream) ? whole_part(c->socket->stream) : NULL;
   if (part != NULL && facts_put_part(c->facts, part)) c->ahead = true;
-  return fold(c->facts, &options, &c->summary);
+  uint64_t refused = memory_refusals();
+  json_t *document = fold(c->facts, &options, &c->summary);
+  if (memory_refusals() == refused) return document;
+  json_decref(document);
+  return NULL;
 }
 
 json_t *call_document(struct engine *e, struct call *c) {

@@ -2,8 +2,9 @@
 #ifndef AGENT_ENGINE_INTERNAL_H
 #define AGENT_ENGINE_INTERNAL_H
 
-#define uthash_fatal(msg) abort()
 #include <stdlib.h>
+
+#include "agent/memory.h"
 #include <uthash.h>
 
 #include "agent/alerts.h"

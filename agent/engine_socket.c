@@ -79,6 +79,13 @@ void engine_socket_opened(struct engine *e, conn_id id, const struct moment *at,
   s->opened = *at;
   if (key != NULL) s->key = strdup(key);
   HASH_ADD(hh, e->sockets, id, sizeof s->id, s);
+  if (!is_added(s)) {
+    if (e->effects.close_socket != NULL)
+      e->effects.close_socket(e->effects.arg, id, RFC6455_INTERNAL, "no memory");
+    free(s->key);
+    free(s);
+    return;
+  }
   if (key != NULL && s->key == NULL) socket_refuse(e, s, RFC6455_INTERNAL, "no memory");
 }
 

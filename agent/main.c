@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/memory.h"
 #include "agent/cli.h"
 
 #define CONFIGURATION                                                                    \
@@ -80,6 +81,13 @@ static int written(const char *command, int status) {
   return status == EXIT_DONE ? EXIT_FAILED : status;
 }
 
+/* A result that was made without some of the memory it needed may have holes. */
+static int whole(const char *command, int status) {
+  if (memory_refusals_all() == 0 || (status == EXIT_DONE && strcmp(command, "serve") == 0)) return status;
+  fprintf(stderr, "sidetone %s: memory was refused: the result is not to be relied on\n", command);
+  return status == EXIT_DONE ? EXIT_FAILED : status;
+}
+
 int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a full disk: 503, not the end */
@@ -98,7 +106,7 @@ int main(int argc, char **argv) {
       printf("usage: sidetone %s %s\n%s", name, commands[i].usage, commands[i].details);
       return EXIT_DONE;
     }
-    return written(name, commands[i].run(argc - 1, argv + 1));
+    return whole(name, written(name, commands[i].run(argc - 1, argv + 1)));
   }
   if (name[0] != '\0') fprintf(stderr, "sidetone: no command %s\n", name);
   usage(stderr);

@@ -33,6 +33,11 @@ static void wake_loop(void *arg) {
 
 void serve_watch_store(struct serve *s, struct store_stats *stats) {
   store_stats(s->store, stats);
+  if (stats->used_percent < 80) {
+    s->store_short_since_ms = 0;
+  } else if (s->store_short_since_ms == 0) {
+    s->store_short_since_ms = serve_now().wall_us / 1000;
+  }
   if (stats->writable) {
     s->store_away_since_ms = 0;
   } else if (s->store_away_since_ms == 0) {
@@ -43,16 +48,29 @@ void serve_watch_store(struct serve *s, struct store_stats *stats) {
 static void watch_store(struct serve *s) {
   struct store_stats stats;
   serve_watch_store(s, &stats);
+  if (stats.set_aside != s->store_set_aside) {
+    log_event(LOG_ERROR, NULL, "a malformed database was set aside; what can be read of it is in its place",
+              LOG_TEXT("file", stats.set_aside_last));
+    s->store_set_aside = stats.set_aside;
+  }
   if (stats.quarantined == s->metrics.store_quarantined) return;
   log_event(LOG_ERROR, NULL, "a stored row has a bad checksum: quarantine",
             LOG_TEXT("row", stats.quarantined_last), LOG_INT("rows", stats.quarantined));
   s->metrics.store_quarantined = stats.quarantined;
 }
 
+static void watch_memory(struct serve *s) {
+  uint64_t refusals = memory_refusals_all();
+  if (refusals == s->memory_refusals) return;
+  log_event(LOG_ERROR, NULL, "memory was refused", LOG_INT("times", refusals - s->memory_refusals));
+  s->memory_refusals = refusals;
+}
+
 static void on_tick(uv_timer_t *timer) {
   struct serve *s = timer->data;
   struct moment at = serve_now();
   watch_store(s);
+  watch_memory(s);
   if (!s->ending) engine_tick(s->engine, &at);
   serve_store_again(s);
   serve_tell_manager(s);
@@ -75,6 +93,10 @@ static int open_store(struct serve *s) {
                                   .wake = wake_loop,
                                   .pulse = {supervise_pulse, &s->store_loop},
                                   .wake_arg = s};
+  options.max_bytes = s->config.store_max_bytes;
+  options.keep_delivered_ms = s->config.store_keep_delivered_s * 1000;
+  if (options.keep_delivered_ms == 0)
+    options.keep_delivered_ms = 1; /* 0 is for ever there, and at once here */
   serve_sinks_configured(s, options.sinks);
   memcpy(s->metrics.sink_configured, options.sinks, sizeof options.sinks);
   s->store_loop = supervise_loop("store");

@@ -5,8 +5,9 @@
 #ifndef AGENT_SERVE_H
 #define AGENT_SERVE_H
 
-#define uthash_fatal(msg) abort()
 #include <stdlib.h>
+
+#include "agent/memory.h"
 #include <uthash.h>
 #include <uv.h>
 
@@ -47,18 +48,20 @@ struct serve {
   struct ticket *tickets;
   uint64_t last_ticket;
   struct owed *owed;
+  uint64_t memory_refusals; /* as far as the log has told */
+  uint64_t store_set_aside; /* of it, as far as the log has told */
   struct serve_commands *commands;
   struct serve_live *live;
   struct serve_sinks *sinks;
   struct serve_look *look;
   struct supervisor *supervisor;
-  int store_loop;                                 /* of the store's thread, in agent/supervise.h */
-  bool draining;                                  /* SIGTERM came: what is new is refused */
-  bool ending;                                    /* what was open is cut: only the store is waited for */
-  int64_t cut_at_us;                              /* end of the drain, monotonic */
-  uint64_t ended_before;                          /* engine_calls_ended() when SIGTERM came */
-  unsigned status_ticks;                          /* since the manager's line was made */
-  int64_t store_away_since_ms, draining_since_ms; /* epoch; 0: it is not so */
+  int store_loop;        /* of the store's thread, in agent/supervise.h */
+  bool draining;         /* SIGTERM came: what is new is refused */
+  bool ending;           /* what was open is cut: only the store is waited for */
+  int64_t cut_at_us;     /* end of the drain, monotonic */
+  uint64_t ended_before; /* engine_calls_ended() when SIGTERM came */
+  unsigned status_ticks; /* since the manager's line was made */
+  int64_t store_away_since_ms, store_short_since_ms, draining_since_ms; /* epoch; 0: it is not so */
 };
 
 struct moment serve_now(void);
@@ -76,6 +79,10 @@ void serve_store_again(struct serve *s); /* once a tick: what was refused */
 bool serve_store_idle(const struct serve *s);
 void serve_store_recover(struct serve *s); /* legs that were open when the last process ended */
 void serve_store_forget(struct serve *s);
+
+/* serve_facts.c: stored facts into the engine; `except` is an event that comes by itself right after. */
+void serve_give_facts(struct serve *s, const struct moment *at, const char *leg,
+                      const struct store_answer *answer, const char *except, bool restart);
 
 /* serve_sinks.c */
 void serve_sinks_configured(const struct serve *s, bool sinks[SINK_COUNT]);

@@ -83,8 +83,13 @@ static void ready(struct serve *s, conn_id conn) {
   struct store_stats stats;
   serve_watch_store(s, &stats);
   json_t *reasons = json_array();
-  bool unready = !stats.writable || s->draining;
+  bool unready = !stats.writable || stats.used_percent >= 95 || s->draining;
   if (!stats.writable) serve_add_reason(reasons, "store", s->store_away_since_ms, stats.reason);
+  if (stats.used_percent >= 80) {
+    char text[64];
+    snprintf(text, sizeof text, "%d %% of store.max_bytes used", stats.used_percent);
+    serve_add_reason(reasons, "store", s->store_short_since_ms, text);
+  }
   if (s->draining) serve_add_reason(reasons, "agent", s->draining_since_ms, "draining: it is about to stop");
   serve_sinks_ready(s, reasons);
   serve_live_ready(s, reasons);

@@ -74,7 +74,7 @@ static void wake(void *arg) {
 /* ---- orders ---- */
 
 static void order_free(struct serve_commands *c, struct order *o) {
-  HASH_DEL(c->orders, o);
+  if (is_added(o)) HASH_DEL(c->orders, o);
   free(o->leg);
   free(o->cause);
   free(o);
@@ -90,7 +90,7 @@ static struct order *order_new(struct serve_commands *c, enum order_kind kind, e
                       .leg = strdup(leg),
                       .cause = strdup(cause)};
   HASH_ADD(hh, c->orders, ticket, sizeof o->ticket, o);
-  if (o->leg != NULL && o->cause != NULL) return o;
+  if (is_added(o) && o->leg != NULL && o->cause != NULL) return o;
   order_free(c, o);
   return NULL;
 }

@@ -144,14 +144,14 @@ static bool keep_cause(struct serve_look *l, const char *leg, const char *text) 
   if (c == NULL) return false;
   c->leg = strdup(leg);
   c->cause = strdup(text);
-  if (c->leg == NULL || c->cause == NULL) {
-    free(c->leg);
-    free(c->cause);
-    free(c);
-    return false;
+  if (c->leg != NULL && c->cause != NULL) {
+    HASH_ADD_KEYPTR(hh, l->causes, c->leg, strlen(c->leg), c);
+    if (is_added(c)) return true;
   }
-  HASH_ADD_KEYPTR(hh, l->causes, c->leg, strlen(c->leg), c);
-  return true;
+  free(c->leg);
+  free(c->cause);
+  free(c);
+  return false;
 }
 
 /* Another agent may have the stream by now: asking for it once more would take it away from there. */

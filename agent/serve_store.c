@@ -82,6 +82,9 @@ static void owe(struct serve *s, struct owed *o) {
     owed_free(there);
   }
   HASH_ADD_KEYPTR(hh, s->owed, o->row, strlen(o->row), o);
+  if (is_added(o)) return;
+  log_event(LOG_ERROR, o->request.leg, "no memory to keep a fact that the store has refused");
+  owed_free(o);
 }
 
 static struct ticket *new_ticket(struct serve *s) {
@@ -89,7 +92,9 @@ static struct ticket *new_ticket(struct serve *s) {
   if (t == NULL) return NULL;
   t->number = ++s->last_ticket;
   HASH_ADD(hh, s->tickets, number, sizeof t->number, t);
-  return t;
+  if (is_added(t)) return t;
+  free(t);
+  return NULL;
 }
 
 static void ticket_free(struct serve *s, struct ticket *t) {
@@ -210,7 +215,10 @@ static void put_alert(void *arg, const char *leg, const char *call_log_id, const
 
 void serve_store_load(struct serve *s, const char *leg) {
   struct ticket *t = new_ticket(s);
-  if (t == NULL) return;
+  if (t == NULL) {
+    log_event(LOG_WARN, leg, "no memory to ask for what is stored of a leg");
+    return;
+  }
   t->leg = strdup(leg);
   const struct store_request request = {
       .kind = STORE_LOAD_LEG, .ticket = t->number, .leg = leg, .want_facts = true};
@@ -264,6 +272,7 @@ static json_t *element_of(const struct serve *s, const struct event *event) {
 
 void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, struct event *event) {
   struct ticket *t = new_ticket(s);
+  uint64_t refused = memory_refusals();
   json_t *element = element_of(s, event);
   size_t bytes = 0;
   char *text = element != NULL ? document_text(element, false, &bytes) : NULL;
@@ -284,7 +293,8 @@ void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, s
                                           .at_ms = at->wall_us / 1000,
                                           .body = text,
                                           .body_bytes = bytes};
-    taken = text != NULL && store_submit(s->store, &request) == 0;
+    bool whole = text != NULL && memory_refusals() == refused;
+    taken = whole && store_submit(s->store, &request) == 0;
     if (!taken) ticket_free(s, t);
   } else {
     event_release(event);
@@ -293,56 +303,40 @@ void serve_store_event(struct serve *s, conn_id conn, const struct moment *at, s
   if (!taken) serve_webhook_reply(s, conn, 503, WEBHOOK_UNAVAILABLE, at->mono_us);
 }
 
-/* Stored facts into the engine; `except` is an event that comes by itself right after. */
-static void give_facts(struct serve *s, const struct moment *at, const char *leg,
-                       const struct store_answer *answer, const char *except, bool restart) {
-  json_t **elements = calloc(answer->fact_count + 1, sizeof *elements);
-  struct part **parts = calloc(answer->fact_count + 1, sizeof *parts);
-  size_t element_count = 0, part_count = 0;
-  for (size_t i = 0; elements != NULL && parts != NULL && i < answer->fact_count; i++) {
-    const struct store_fact *f = &answer->facts[i];
-    if (except != NULL && !f->is_part && strcmp(f->id, except) == 0) continue;
-    json_t *json = json_read(f->body, f->body_bytes, NULL, 0);
-    struct part *part = f->is_part && json != NULL ? part_from_json(json) : NULL;
-    if (part != NULL) {
-      parts[part_count++] = part;
-    } else if (json != NULL && !f->is_part) {
-      elements[element_count++] = json_incref(json);
-    } else {
-      log_event(LOG_ERROR, leg, "a stored fact cannot be read", LOG_TEXT("fact", f->id));
-    }
-    json_decref(json);
-  }
-  if (elements != NULL && parts != NULL) {
-    engine_facts(s->engine, at, leg, elements, element_count, parts, part_count, restart);
-  }
-  for (size_t i = 0; i < element_count; i++) json_decref(elements[i]);
-  free(elements);
-  free(parts);
-}
-
-static void answer_webhook(struct serve *s, struct ticket *t, const struct store_answer *answer,
-                           const struct moment *at) {
+/* All that were committed together are answered before any of them is applied: folding a call takes longer than
+ * answering a hundred. Nobody sees the difference: what is asked next is read after both. */
+static void answer_webhook(void *arg, const struct store_answer *answer) {
+  struct serve *s = arg;
+  struct ticket *t;
+  HASH_FIND(hh, s->tickets, &answer->ticket, sizeof answer->ticket, t);
+  if (t == NULL || !t->webhook) return;
   if (answer->status == STORE_FAILED) {
     log_event(LOG_ERROR, engine_call_name(s->engine, t->event.call_control_id), "webhook could not be stored",
               LOG_TEXT("reason", answer->error));
     serve_webhook_reply(s, t->conn, 503, WEBHOOK_UNAVAILABLE, t->arrived_us);
-    return;
+  } else {
+    serve_webhook_reply(s, t->conn, 200,
+                        answer->status == STORE_DUPLICATE ? WEBHOOK_DUPLICATE : WEBHOOK_ACCEPTED,
+                        t->arrived_us);
   }
-  if (answer->status == STORE_DUPLICATE) {
-    serve_webhook_reply(s, t->conn, 200, WEBHOOK_DUPLICATE, t->arrived_us);
-    return;
-  }
+}
+
+static void apply_webhook(struct serve *s, struct ticket *t, const struct store_answer *answer,
+                          const struct moment *at) {
+  if (answer->status != STORE_DONE) return;
   const char *leg = t->event.call_control_id;
-  if (leg != NULL && !engine_knows(s->engine, leg)) give_facts(s, at, leg, answer, t->event.id, false);
+  if (leg != NULL && !engine_knows(s->engine, leg)) serve_give_facts(s, at, leg, answer, t->event.id, false);
+  uint64_t refused = memory_refusals();
   bool fresh = engine_event(s->engine, at, &t->event);
-  if (fresh && t->event.kind == EVENT_CALL_ANSWERED) serve_commands_answered(s, leg, t->event.id);
-  if (t->event.kind == EVENT_UNKNOWN) {
-    s->metrics.webhooks[WEBHOOK_UNKNOWN_EVENT]++;
-    log_event(LOG_INFO, engine_call_name(s->engine, leg), "unknown event kept",
-              LOG_TEXT("event", t->event.type));
+  if (!fresh && memory_refusals() != refused) {
+    log_event(LOG_WARN, leg, "no memory to apply an event that is stored: it is read again");
+    serve_store_load(s, leg);
   }
-  serve_webhook_reply(s, t->conn, 200, WEBHOOK_ACCEPTED, t->arrived_us);
+  if (fresh && t->event.kind == EVENT_CALL_ANSWERED) serve_commands_answered(s, leg, t->event.id);
+  if (t->event.kind != EVENT_UNKNOWN) return;
+  s->metrics.webhooks[WEBHOOK_UNKNOWN_EVENT]++;
+  log_event(LOG_INFO, engine_call_name(s->engine, leg), "unknown event kept",
+            LOG_TEXT("event", t->event.type));
 }
 
 static void on_answer(void *arg, const struct store_answer *answer) {
@@ -352,9 +346,9 @@ static void on_answer(void *arg, const struct store_answer *answer) {
   HASH_FIND(hh, s->tickets, &answer->ticket, sizeof answer->ticket, t);
   if (t == NULL) return;
   if (t->webhook) {
-    answer_webhook(s, t, answer, &at);
+    apply_webhook(s, t, answer, &at);
   } else if (t->leg != NULL) {
-    give_facts(s, &at, t->leg, answer, NULL, false);
+    serve_give_facts(s, &at, t->leg, answer, NULL, false);
   } else if (answer->status == STORE_FAILED && t->write != NULL) {
     owe(s, t->write);
     t->write = NULL;
@@ -363,7 +357,7 @@ static void on_answer(void *arg, const struct store_answer *answer) {
 }
 
 void serve_store_answers(struct serve *s) {
-  store_collect(s->store, on_answer, s);
+  store_collect_twice(s->store, answer_webhook, on_answer, s);
   serve_sinks_nudge(s); /* what was committed may hold rows for them */
 }
 
@@ -406,7 +400,7 @@ static void on_recovered(void *arg, const struct store_answer *answer) {
     return;
   }
   struct moment at = serve_now();
-  give_facts(r->serve, &at, r->leg[answer->ticket & ~RECOVERY_TICKET], answer, NULL, true);
+  serve_give_facts(r->serve, &at, r->leg[answer->ticket & ~RECOVERY_TICKET], answer, NULL, true);
   r->awaited--;
 }
 

@@ -166,7 +166,9 @@ static bool plan_main(struct plan *p, struct mongo_settle *out) {
   plan_call_log_id(p);
   plan_agents(p);
   for (size_t i = 0; i < settle_path_count; i++) plan_path(p, &settle_paths[i]);
-  return settle_people(p->facts->leg, p->document, p->folded, u, out) && make_update(u, &out->main);
+  if (!settle_people(p->facts->leg, p->document, p->folded, u, out)) return false;
+  settle_prune(p->document, u);
+  return make_update(u, &out->main);
 }
 
 static void release_update(struct settle_update *u) {

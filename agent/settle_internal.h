@@ -34,5 +34,7 @@ int settle_lead_lookup(void *arg, const char *leg, const char *lead_id, const ch
  * update cannot say goes to out->second. False: no memory. */
 bool settle_people(const char *leg, const json_t *document, const json_t *folded,
                    struct settle_update *update, struct mongo_settle *out);
+/* Last: paths of which the update would leave empty documents are unset themselves. */
+void settle_prune(const json_t *document, struct settle_update *update);
 
 #endif

@@ -321,6 +321,8 @@ static bool members_equal(const struct option *row, const char *a, const char *b
     case OPTION_TEXT:
       return strcmp(*(char *const *)(const void *)a, *(char *const *)(const void *)b) == 0;
     case OPTION_INTEGER:
+    case OPTION_BYTES:
+    case OPTION_DURATION:
       return memcmp(a, b, sizeof(int64_t)) == 0;
     case OPTION_CHOICE:
       return memcmp(a, b, sizeof(int)) == 0;

@@ -19,6 +19,7 @@ struct config {
   bool calls_party_inbound_is_agent; /* calls.party = inbound=agent */
   bool quality_plc, quality_consumer_asr_stream;
   char *store_dir;
+  int64_t store_max_bytes, store_keep_delivered_s;
   char *mongo_uri, *mongo_database, *mongo_collection;
   bool mongo_lead_lookup;
   int64_t mongo_interim_s, mongo_server_selection_ms, mongo_socket_ms;

@@ -14,8 +14,10 @@
 enum option_type {
   OPTION_TEXT,    /* member char *; `accepts` may narrow it; "" is allowed where it is the default: not set */
   OPTION_INTEGER, /* member int64_t, min to max */
-  OPTION_BOOL,    /* member bool, yes or no */
-  OPTION_CHOICE,  /* member int: index into `choices` */
+  OPTION_BYTES,   /* member int64_t, min to max: "512 MiB", or a plain number of bytes */
+  OPTION_DURATION,    /* member int64_t, seconds, min to max: "90 s", "30 min", "24 h", "7 d" */
+  OPTION_BOOL,        /* member bool, yes or no */
+  OPTION_CHOICE,      /* member int: index into `choices` */
   OPTION_CHOICE_BOOL, /* member bool: which of the two `choices` */
 };
 
@@ -43,7 +45,7 @@ extern const size_t option_count;
 const struct option *option_find(const char *section, const char *key, bool *from_file);
 bool option_section_exists(const char *section);
 
-/* A value that was read: number of an integer, bool or choice, else the text (borrowed). */
+/* A value that was read: number of an integer, size, duration, bool or choice, else the text (borrowed). */
 struct option_value {
   int64_t number;
   const char *text;

@@ -24,6 +24,12 @@ static void type_name(const struct option *row, char *out, size_t out_bytes) {
     case OPTION_INTEGER:
       snprintf(out, out_bytes, "integer %lld..%lld", (long long)row->min, (long long)row->max);
       return;
+    case OPTION_BYTES:
+      snprintf(out, out_bytes, "size");
+      return;
+    case OPTION_DURATION:
+      snprintf(out, out_bytes, "duration");
+      return;
     case OPTION_CHOICE:
     case OPTION_CHOICE_BOOL:
       for (int i = 0; row->choices[i] != NULL && length < out_bytes; i++)

@@ -17,6 +17,50 @@ static bool parse_integer(const char *text, int64_t min, int64_t max, int64_t *o
   return true;
 }
 
+struct scale {
+  const char *name;
+  int64_t factor;
+};
+
+static const struct scale byte_units[] = {{"TiB", 1LL << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20},
+                                          {"KiB", 1 << 10},   {"", 1},          {NULL, 0}};
+static const struct scale time_units[] = {{"d", 86400}, {"h", 3600}, {"min", 60}, {"s", 1}, {NULL, 0}};
+
+/* A number, blanks if one likes, a unit. */
+static bool parse_scaled(const char *text, const struct scale *units, int64_t min, int64_t max,
+                         int64_t *out) {
+  char digits[20];
+  size_t length = strspn(text, "0123456789");
+  if (length == 0 || length >= sizeof digits) return false;
+  memcpy(digits, text, length);
+  digits[length] = 0;
+  text += length;
+  text += strspn(text, " ");
+  for (; units->name != NULL; units++) {
+    int64_t number;
+    if (strcmp(text, units->name) != 0) continue;
+    if (!parse_integer(digits, 0, max / units->factor, &number) || number * units->factor < min) return false;
+    *out = number * units->factor;
+    return true;
+  }
+  return false;
+}
+
+/* In the largest unit that leaves a whole number. */
+static void print_scaled(int64_t number, const struct scale *units, char *out, size_t out_bytes) {
+  while (units[1].name != NULL && (number == 0 || number % units->factor != 0)) units++;
+  snprintf(out, out_bytes, "%lld%s%s", (long long)(number / units->factor), *units->name != 0 ? " " : "",
+           units->name);
+}
+
+static void allowed_scaled(const struct option *row, const char *what, const struct scale *units, char *out,
+                           size_t out_bytes) {
+  char least[32], most[32];
+  print_scaled(row->min, units, least, sizeof least);
+  print_scaled(row->max, units, most, sizeof most);
+  snprintf(out, out_bytes, "%s, %s to %s", what, least, most);
+}
+
 static bool parse_bool(const char *text, int64_t *out) {
   static const char *const words[][2] = {{"no", "yes"}, {"false", "true"}, {"off", "on"}, {"0", "1"}};
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
@@ -46,6 +90,10 @@ bool option_parse(const struct option *row, const char *text, struct option_valu
       return row->accepts == NULL || row->accepts(text);
     case OPTION_INTEGER:
       return parse_integer(text, row->min, row->max, &out->number);
+    case OPTION_BYTES:
+      return parse_scaled(text, byte_units, row->min, row->max, &out->number);
+    case OPTION_DURATION:
+      return parse_scaled(text, time_units, row->min, row->max, &out->number);
     case OPTION_BOOL:
       return parse_bool(text, &out->number);
     case OPTION_CHOICE:
@@ -67,6 +115,8 @@ int option_store(const struct option *row, const struct option_value *value, str
       return 0;
     }
     case OPTION_INTEGER:
+    case OPTION_BYTES:
+    case OPTION_DURATION:
       *(int64_t *)member = value->number;
       return 0;
     case OPTION_CHOICE:
@@ -95,6 +145,12 @@ void option_allowed(const struct option *row, char *out, size_t out_bytes) {
       return;
     case OPTION_INTEGER:
       snprintf(out, out_bytes, "a whole number, %lld to %lld", (long long)row->min, (long long)row->max);
+      return;
+    case OPTION_BYTES:
+      allowed_scaled(row, "a size in TiB, GiB, MiB, KiB or bytes", byte_units, out, out_bytes);
+      return;
+    case OPTION_DURATION:
+      allowed_scaled(row, "a time in d, h, min or s", time_units, out, out_bytes);
       return;
     case OPTION_BOOL:
       snprintf(out, out_bytes, "yes or no");

@@ -5,11 +5,9 @@
 #include <time.h>
 
 #include "store/facts.h"
+#include "store/id_clock.h"
 #include "store/legs.h"
 #include "store/outbox_job.h"
-
-static const int64_t event_id_life_ms = 72LL * 3600 * 1000;
-static const int64_t forget_every_ms = 600000;
 
 static double now_seconds(void) {
   struct timespec t;
@@ -17,28 +15,31 @@ static double now_seconds(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static int forget_old_ids(struct database *d, int64_t now_ms) {
-  if (now_ms < d->ids_forgotten_at_ms + forget_every_ms) return SQLITE_OK;
-  sqlite3_bind_int64(d->statements[SQL_FORGET_OLD_IDS], 1, now_ms - event_id_life_ms);
-  int rc = database_run(d, SQL_FORGET_OLD_IDS);
-  if (rc == SQLITE_OK) d->ids_forgotten_at_ms = now_ms;
-  return rc;
-}
-
 static size_t length_of(const char *text) {
   return text == NULL ? 0 : strlen(text);
+}
+
+/* Says no by SQLITE_FULL, and `no_room` tells it from a disk that is full. */
+static int ask_for_room(struct database *d, const char *leg) {
+  bool known = false;
+  int rc = d->room == ROOM_FOR_KNOWN_LEGS ? legs_is_known(d, leg, &known) : SQLITE_OK;
+  if (rc != SQLITE_OK || d->room == ROOM_ENOUGH || known) return rc;
+  d->no_room = true;
+  return SQLITE_FULL;
 }
 
 static int put_event(struct database *d, const struct store_request *r, struct work *w) {
   sqlite3_stmt *ids = d->statements[SQL_PUT_EVENT_ID], *s = d->statements[SQL_PUT_EVENT];
   bind_string(ids, 1, r->id);
-  sqlite3_bind_int64(ids, 2, r->at_ms);
+  sqlite3_bind_int64(ids, 2, id_clock_ms(d));
   int rc = database_run(d, SQL_PUT_EVENT_ID);
   if (rc != SQLITE_OK) return rc;
   if (sqlite3_changes(d->db) == 0) {
     w->status = STORE_DUPLICATE;
     return SQLITE_OK;
   }
+  rc = ask_for_room(d, r->leg);
+  if (rc != SQLITE_OK) return rc;
   bind_string(s, 1, r->id);
   bind_string(s, 2, r->leg);
   sqlite3_bind_int64(s, 3, r->at_ms);
@@ -49,8 +50,7 @@ static int put_event(struct database *d, const struct store_request *r, struct w
   rc = database_run(d, SQL_PUT_EVENT);
   if (rc == SQLITE_OK && r->leg != NULL && r->deliver)
     rc = outbox_append_event(d, sqlite3_last_insert_rowid(d->db));
-  if (rc == SQLITE_OK) rc = legs_event(d, r->leg);
-  return rc == SQLITE_OK ? forget_old_ids(d, r->at_ms) : rc;
+  return rc == SQLITE_OK ? legs_event(d, r->leg) : rc;
 }
 
 /* n of the part as it is stored: 0 when it is not. A bad one would pass for newer, or older: it goes first. */
@@ -79,6 +79,7 @@ static int put_part(struct database *d, const struct store_request *r, struct wo
   sqlite3_stmt *s = d->statements[SQL_PUT_PART];
   uint64_t old_n;
   int rc = stored_n(d, r, &old_n);
+  if (rc == SQLITE_OK && old_n == 0 && d->room == ROOM_NONE) rc = ask_for_room(d, r->leg);
   if (rc != SQLITE_OK) return rc;
   bind_string(s, 1, r->leg);
   bind_string(s, 2, r->id);
@@ -175,7 +176,7 @@ static bool run_request(struct database *d, struct work *w, struct batch_result 
   work_reset(w);
   d->moved = 0;
   memset(d->change, 0, sizeof d->change);
-  d->uncounted = false;
+  d->uncounted = d->no_room = false;
   int rc = database_run(d, SQL_SAVEPOINT);
   if (rc == SQLITE_OK) rc = w->job != NULL ? outbox_run_job(d, w->job) : put(d, w);
   if (rc == SQLITE_OK && wants_facts) rc = facts_load(d, w->request.leg, w);
@@ -191,7 +192,10 @@ static bool run_request(struct database *d, struct work *w, struct batch_result 
     database_run(d, SQL_RELEASE);
     return true;
   }
-  refuse(w, rc == SQLITE_NOMEM || rc == SQLITE_TOOBIG ? sqlite3_errstr(rc) : sqlite3_errmsg(d->db));
+  database_check(d, rc);
+  refuse(w, d->no_room                                  ? d->room_reason
+            : rc == SQLITE_NOMEM || rc == SQLITE_TOOBIG ? sqlite3_errstr(rc)
+                                                        : sqlite3_errmsg(d->db));
   if (sqlite3_get_autocommit(d->db)) return false;
   database_run(d, SQL_ROLLBACK_TO);
   database_run(d, SQL_RELEASE);
@@ -212,7 +216,7 @@ static int begin(struct database *d) {
 
 /* The reason is that of the newest error of the connection. */
 static int give_up(struct database *d, struct batch_result *out) {
-  int rc = sqlite3_extended_errcode(d->db);
+  int rc = database_check(d, sqlite3_extended_errcode(d->db));
   bool moved = !is_in_place(d);
   snprintf(out->reason, sizeof out->reason, "%s",
            moved ? "the database file was deleted or moved away" : sqlite3_errmsg(d->db));
@@ -255,6 +259,14 @@ static int try_transaction(struct database *d, struct work *const *items, size_t
   return SQLITE_OK;
 }
 
+void batch_refuse(struct work *const *items, size_t count, const char *reason, struct batch_result *out) {
+  if (reason != out->reason) snprintf(out->reason, sizeof out->reason, "%s", reason);
+  out->failed = true;
+  out->written = false;
+  out->failures += count;
+  for (size_t i = 0; i < count; i++) refuse(items[i], out->reason);
+}
+
 void batch_commit(struct database *d, struct work *const *items, size_t count, struct batch_result *out) {
   int rc = try_transaction(d, items, count, out);
   if (rc == SQLITE_OK) return;
@@ -263,10 +275,7 @@ void batch_commit(struct database *d, struct work *const *items, size_t count, s
     for (size_t i = 0; i < count; i++) batch_commit(d, &items[i], 1, out);
     return;
   }
-  out->failed = true;
-  out->written = false;
-  out->failures += count;
-  for (size_t i = 0; i < count; i++) refuse(items[i], out->reason);
+  batch_refuse(items, count, out->reason, out);
 }
 
 bool batch_probe(struct database *d, struct batch_result *out) {

@@ -21,6 +21,9 @@ struct batch_result {
  * request gets one of its own: what needs no disk (a repeated event) is answered on a full one. */
 void batch_commit(struct database *d, struct work *const *items, size_t count, struct batch_result *out);
 
+/* Refuses them all: the database is away. */
+void batch_refuse(struct work *const *items, size_t count, const char *reason, struct batch_result *out);
+
 /* Writes one small value, to see whether that works (again). */
 bool batch_probe(struct database *d, struct batch_result *out);
 

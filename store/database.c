@@ -11,8 +11,7 @@
 #include "store/schema.h"
 
 enum {
-  VALUE_MAX_BYTES = 32 << 20, /* of one row: twice the largest document MongoDB takes */
-  BUSY_MS = 5000              /* somebody else's lock: a copy being made, an administrator's shell */
+  VALUE_MAX_BYTES = 32 << 20 /* of one row: twice the largest document MongoDB takes */
 };
 
 bool database_path(const char *directory, char *out, size_t out_bytes) {
@@ -52,7 +51,54 @@ static int sql_failure(struct database *d, const char *path, const char *doing, 
   return -1;
 }
 
-static int open_file(struct database *d, const char *path, char *why, size_t why_bytes) {
+int database_check(struct database *d, int rc) {
+  if ((rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB) d->damaged = true;
+  return rc;
+}
+
+/* The head says "for readers only", or "for a newer SQLite", though the file itself may be written. */
+static bool refuses_writing(struct database *d) {
+  int rc = sqlite3_exec(d->db, "BEGIN IMMEDIATE; ROLLBACK", NULL, NULL, NULL);
+  return rc == SQLITE_READONLY && sqlite3_db_readonly(d->db, "main") == 0;
+}
+
+/* Statement journals stay in memory: a request that fails on a full disk must not need the disk. */
+static const char settings[] =
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;"
+    "PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = 67108864;";
+
+/* An error that the layout itself gives (a table that is missing, or there though the head says empty) is damage
+ * too: this version made the file, or the version would be another. */
+static int layout_failure(struct database *d, const char *path, const char *doing, char *why,
+                          size_t why_bytes) {
+  int rc = database_check(d, sqlite3_extended_errcode(d->db));
+  if (rc == SQLITE_ERROR) d->damaged = true;
+  return sql_failure(d, path, doing, why, why_bytes);
+}
+
+static int set_up(struct database *d, const char *path, char *why, size_t why_bytes) {
+  int version = schema_version(d->db);
+  if (version < 0) return layout_failure(d, path, "cannot be read", why, why_bytes);
+  if (version > STORE_SCHEMA_VERSION) {
+    snprintf(why, why_bytes, "%s: was made by a newer version (schema %d, this one knows %d)", path, version,
+             STORE_SCHEMA_VERSION);
+    return -1;
+  }
+  if (sqlite3_exec(d->db, settings, NULL, NULL, NULL) != SQLITE_OK)
+    return layout_failure(d, path, "cannot be set up", why, why_bytes);
+  if (schema_functions(d->db) != SQLITE_OK || schema_bring_up(d->db, version) != 0)
+    return layout_failure(d, path, version == 0 ? "cannot be laid out" : "cannot be brought up to date", why,
+                          why_bytes);
+  d->damaged = refuses_writing(d);
+  if (d->damaged) return sql_failure(d, path, "cannot be written", why, why_bytes);
+  for (int i = 0; i < SQL_COUNT; i++)
+    if (sqlite3_prepare_v3(d->db, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &d->statements[i], NULL) !=
+        SQLITE_OK)
+      return layout_failure(d, path, "is not as this version knows it", why, why_bytes);
+  return 0;
+}
+
+int database_attach(struct database *d, const char *path, char *why, size_t why_bytes) {
   /* SQLite would make it readable for others; its companions take over the mode. An existing file is
    * left to SQLite: closing it here would drop the locks of a reader in this process. */
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -62,55 +108,57 @@ static int open_file(struct database *d, const char *path, char *why, size_t why
     return -1;
   }
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-  if (sqlite3_open_v2(path, &d->db, flags, NULL) != SQLITE_OK)
-    return sql_failure(d, path, "cannot be opened", why, why_bytes);
-  sqlite3_busy_timeout(d->db, BUSY_MS);
-  sqlite3_limit(d->db, SQLITE_LIMIT_LENGTH, VALUE_MAX_BYTES);
-  int version = schema_version(d->db);
-  if (version < 0) return sql_failure(d, path, "cannot be read", why, why_bytes);
-  if (version > STORE_SCHEMA_VERSION) {
-    snprintf(why, why_bytes, "%s: was made by a newer version (schema %d, this one knows %d)", path, version,
-             STORE_SCHEMA_VERSION);
-    return -1;
+  int rc = sqlite3_open_v2(path, &d->db, flags, NULL) == SQLITE_OK
+               ? 0
+               : sql_failure(d, path, "cannot be opened", why, why_bytes);
+  if (rc == 0) {
+    sqlite3_busy_timeout(d->db, DATABASE_BUSY_MS);
+    sqlite3_limit(d->db, SQLITE_LIMIT_LENGTH, VALUE_MAX_BYTES);
+    rc = set_up(d, path, why, why_bytes);
   }
-  /* Statement journals stay in memory: a request that fails on a full disk must not need the disk. */
-  static const char settings[] =
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;"
-      "PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = 67108864;";
-  if (sqlite3_exec(d->db, settings, NULL, NULL, NULL) != SQLITE_OK)
-    return sql_failure(d, path, "cannot be set up", why, why_bytes);
-  if (schema_functions(d->db) != SQLITE_OK || schema_bring_up(d->db, version) != 0)
-    return sql_failure(d, path, version == 0 ? "cannot be laid out" : "cannot be brought up to date", why,
-                       why_bytes);
-  return 0;
+  if (rc == 0) database_bound_log(d);
+  d->read_only = rc == 0 && sqlite3_db_readonly(d->db, "main") == 1;
+  if (rc != 0) database_detach(d);
+  return rc;
 }
 
-int database_open(struct database *d, const char *directory, char *why, size_t why_bytes) {
-  char path[4096];
-  *d = (struct database){.lock_fd = -1};
-  if (!database_path(directory, path, sizeof path)) {
-    snprintf(why, why_bytes, "the name of the store's folder is too long");
-    return -1;
+void database_bound_log(struct database *d) {
+  char sql[128];
+  if (d->db == NULL || d->log_pages == 0) return;
+  snprintf(sql, sizeof sql, "PRAGMA wal_autocheckpoint = %d; PRAGMA journal_size_limit = %d", d->log_pages,
+           d->log_pages * 4096 * 2);
+  sqlite3_exec(d->db, sql, NULL, NULL, NULL);
+}
+
+void database_detach(struct database *d) {
+  int keep = 1;
+  for (int i = 0; i < SQL_COUNT; i++) {
+    sqlite3_finalize(d->statements[i]);
+    d->statements[i] = NULL;
   }
+  if (d->db != NULL && d->damaged) {
+    sqlite3_db_config(d->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_file_control(d->db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+  }
+  sqlite3_close(d->db);
+  d->db = NULL;
+}
+
+int database_lock(struct database *d, const char *directory, char *why, size_t why_bytes) {
+  *d = (struct database){.lock_fd = -1};
   if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
     snprintf(why, why_bytes, "%s: cannot be made: %s", directory, strerror(errno));
     return -1;
   }
   int rc = take_lock(d, directory, why, why_bytes);
-  if (rc == 0) rc = open_file(d, path, why, why_bytes);
-  for (int i = 0; rc == 0 && i < SQL_COUNT; i++)
-    if (sqlite3_prepare_v3(d->db, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &d->statements[i], NULL) !=
-        SQLITE_OK)
-      rc = sql_failure(d, path, "is not as this version knows it", why, why_bytes);
   if (rc != 0) database_close(d);
   return rc;
 }
 
 void database_close(struct database *d) {
-  for (int i = 0; i < SQL_COUNT; i++) sqlite3_finalize(d->statements[i]);
-  sqlite3_close(d->db);
+  database_detach(d);
   if (d->lock_fd >= 0) close(d->lock_fd);
-  *d = (struct database){.lock_fd = -1};
+  d->lock_fd = -1;
 }
 
 int database_run(struct database *d, enum statement which) {

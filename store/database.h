@@ -10,6 +10,8 @@
 
 #include "store/store.h"
 
+enum { DATABASE_BUSY_MS = 5000 }; /* somebody else's lock: a copy being made, an administrator's shell */
+
 enum statement {
   SQL_BEGIN,
   SQL_COMMIT,
@@ -59,6 +61,20 @@ enum statement {
   SQL_COUNT_PENDING = SQL_IN_INDEX + SINK_COUNT,
   SQL_OLDEST = SQL_COUNT_PENDING + SINK_COUNT,
   SQL_GET_VALUE = SQL_OLDEST + SINK_COUNT,
+  SQL_PAGE_COUNT,
+  SQL_FREE_PAGES,
+  SQL_ENDED_LEG,
+  SQL_LEG_ROWS,
+  SQL_DROP_TRIES_OF_LEG,
+  SQL_DROP_OUTBOX_OF_LEG,
+  SQL_DROP_EVENTS_OF_LEG,
+  SQL_DROP_PARTS_OF_LEG,
+  SQL_OLDEST_GONE,
+  SQL_DROP_CALLLOG_OF_LEG,
+  SQL_DROP_LEG,
+  SQL_DROP_LEGLESS,
+  SQL_QUARANTINE_VALUE,
+  SQL_DROP_VALUE,
   SQL_PUT_VALUE,
   SQL_COUNT
 };
@@ -70,10 +86,16 @@ struct outbox_change { /* of one sink's rows, by the request at work */
 };
 
 struct database {
-  sqlite3 *db;
+  sqlite3 *db; /* NULL: it is away, see mend.h */
   int lock_fd;
+  bool damaged;   /* SQLite met what cannot be */
+  bool read_only; /* as the system has opened it */
   sqlite3_stmt *statements[SQL_COUNT];
-  int64_t ids_forgotten_at_ms; /* when event ids were last dropped for their age */
+  int64_t id_clock_offset_ms, id_clock_kept_ms; /* id_clock.c */
+  int log_pages;                                /* after how many the log is written back; 0: SQLite's own */
+  enum { ROOM_ENOUGH, ROOM_FOR_KNOWN_LEGS, ROOM_NONE } room; /* space.c */
+  char room_reason[64];
+  bool no_room; /* the request at work was refused for it */
   /* Rows that the request at work has moved to `quarantine`, and the newest in words. */
   uint64_t moved;
   char moved_last[256];
@@ -81,10 +103,19 @@ struct database {
   bool uncounted; /* a row of unknown states went: `change` does not tell */
 };
 
-/* Makes the directory (0700) and the file (0600) when missing, takes the lock, checks the schema's
- * version. 0, or -1 with `why`; then nothing is left open. */
-int database_open(struct database *d, const char *directory, char *why, size_t why_bytes);
+/* Makes the directory (0700) when missing and takes the lock. 0, or -1 with `why`. */
+int database_lock(struct database *d, const char *directory, char *why, size_t why_bytes);
+/* Makes the file (0600) when missing, checks its version, prepares the statements. 0, or -1 with `why`; then it is
+ * not connected, and `damaged` says whether the file is malformed. */
+int database_attach(struct database *d, const char *path, char *why, size_t why_bytes);
+/* Takes over `log_pages`. */
+void database_bound_log(struct database *d);
+/* Leaves a damaged file and its log as they are. */
+void database_detach(struct database *d);
+/* Disconnects and gives the lock up. */
 void database_close(struct database *d);
+/* Notes damage that an error code tells of. Returns the code. */
+int database_check(struct database *d, int rc);
 
 /* The path of the file. False when it does not fit. */
 bool database_path(const char *directory, char *out, size_t out_bytes);

@@ -13,8 +13,8 @@ struct bad_rows {
 };
 
 /* Both queries give row, id, leg, number, body, crc; parts also `open`. */
-static int read_rows(struct database *d, bool parts, const char *leg, struct work *work,
-                     struct bad_rows *bad) {
+static int read_rows(struct database *d, bool parts, const char *leg, struct work *work, struct bad_rows *bad,
+                     int64_t *present) {
   sqlite3_stmt *s = d->statements[parts ? SQL_PARTS_OF_LEG : SQL_EVENTS_OF_LEG];
   int rc;
   bind_string(s, 1, leg);
@@ -31,6 +31,8 @@ static int read_rows(struct database *d, bool parts, const char *leg, struct wor
     } else if (work != NULL && !work_add_fact(work, parts, id, id_bytes, body, body_bytes)) {
       rc = SQLITE_NOMEM;
       break;
+    } else {
+      *present += parts ? number : 1;
     }
   }
   sqlite3_reset(s);
@@ -59,12 +61,30 @@ static int move_row(struct database *d, bool part, sqlite3_int64 row) {
               : drop_bad(d, SQL_DROP_EVENT, "REINDEX events", row);
 }
 
+/* What went stands in the CallLog. One that is damaged goes too: it is folded again of what there is. */
+static int read_calllog(struct database *d, const char *leg, struct work *work) {
+  sqlite3_stmt *s = d->statements[SQL_CALLLOG_OF_LEG];
+  bool moved;
+  int rc = facts_check_calllog(d, leg, &moved);
+  if (rc != SQLITE_OK || moved) return rc;
+  bind_string(s, 1, leg);
+  rc = sqlite3_step(s);
+  if (rc == SQLITE_ROW) {
+    const char *body = column_bytes(s, 12, &work->calllog_bytes);
+    work->calllog = strndup(body, work->calllog_bytes);
+    if (work->calllog == NULL) rc = SQLITE_NOMEM;
+  }
+  sqlite3_reset(s);
+  return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 int facts_load(struct database *d, const char *leg, struct work *work) {
-  bool any = false;
+  bool any = false, gone;
+  int64_t present = 0;
   if (leg == NULL) return SQLITE_OK;
   for (int parts = 0; parts <= 1; parts++) {
     struct bad_rows bad = {.count = 0};
-    int rc = read_rows(d, parts == 1, leg, work, &bad);
+    int rc = read_rows(d, parts == 1, leg, work, &bad, &present);
     for (size_t i = 0; rc == SQLITE_OK && i < bad.count; i++) {
       rc = move_row(d, parts == 1, bad.rows[i]);
       database_moved(d, parts == 1 ? "parts" : "events", bad.rows[i], leg);
@@ -72,7 +92,9 @@ int facts_load(struct database *d, const char *leg, struct work *work) {
     if (rc != SQLITE_OK) return rc;
     any = any || bad.count > 0;
   }
-  return any ? legs_count_again(d, leg) : SQLITE_OK;
+  int rc = any ? legs_count_again(d, leg) : SQLITE_OK;
+  if (rc == SQLITE_OK) rc = legs_check(d, leg, any ? -1 : present, &gone);
+  return rc == SQLITE_OK && gone && work != NULL ? read_calllog(d, leg, work) : rc;
 }
 
 int facts_check(struct database *d, const char *leg) {

@@ -50,6 +50,7 @@ static const struct meaning {
     {249, SINK_AWAY, "sharding"},      /* StaleDbVersion */
     {13388, SINK_AWAY, "sharding"},    /* StaleConfig */
     {10334, SINK_DEAD, "too_large"},   /* BSONObjectTooLarge */
+    {17262, SINK_RETRY, "index"},      /* a text index that takes transcription.language for its own */
     {17280, SINK_DEAD, "too_large"},   /* KeyTooLong, before MongoDB 4.2 */
     {17419, SINK_DEAD, "too_large"},   /* the document after the update */
     {17420, SINK_DEAD, "too_large"},   /* the document to be inserted */

@@ -88,6 +88,40 @@ static int prepare_all(struct outbox_reader *r) {
   return rc;
 }
 
+static int connect_reader(struct outbox_reader *r) {
+  int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  int rc = sqlite3_open_v2(r->store->mend.path, &r->db, flags, NULL);
+  if (rc == SQLITE_OK) {
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA cache_size = -%d", CACHE_KIB);
+    sqlite3_busy_timeout(r->db, BUSY_MS);
+    rc = sqlite3_exec(r->db, sql, NULL, NULL, NULL);
+  }
+  if (rc == SQLITE_OK) rc = schema_functions(r->db);
+  return rc == SQLITE_OK ? prepare_all(r) : rc;
+}
+
+static void disconnect_reader(struct outbox_reader *r) {
+  for (int i = 0; i < OUTBOX_QUERIES; i++) {
+    sqlite3_finalize(r->query[i]);
+    r->query[i] = NULL;
+  }
+  sqlite3_close(r->db);
+  r->db = NULL;
+}
+
+/* A file that was set aside for damage is no longer the store's: the one in its place is opened. */
+static bool is_connected(struct outbox_reader *r) {
+  int moved = 0;
+  if (r->db != NULL && sqlite3_file_control(r->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+      !moved)
+    return true;
+  disconnect_reader(r);
+  if (connect_reader(r) == SQLITE_OK) return true;
+  disconnect_reader(r);
+  return false;
+}
+
 int outbox_reader_open(struct outbox_reader **out, struct store *s, enum sink_id sink, bool after_mongo,
                        char *why, size_t why_bytes) {
   struct outbox_reader *r = calloc(1, sizeof *r);
@@ -96,17 +130,7 @@ int outbox_reader_open(struct outbox_reader **out, struct store *s, enum sink_id
     return -1;
   }
   *r = (struct outbox_reader){.store = s, .sink = sink, .after_mongo = after_mongo};
-  int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-  int rc = sqlite3_open_v2(sqlite3_db_filename(s->database.db, "main"), &r->db, flags, NULL);
-  if (rc == SQLITE_OK) {
-    char sql[64];
-    snprintf(sql, sizeof sql, "PRAGMA cache_size = -%d", CACHE_KIB);
-    sqlite3_busy_timeout(r->db, BUSY_MS);
-    rc = sqlite3_exec(r->db, sql, NULL, NULL, NULL);
-  }
-  if (rc == SQLITE_OK) rc = schema_functions(r->db);
-  if (rc == SQLITE_OK) rc = prepare_all(r);
-  if (rc == SQLITE_OK) {
+  if (connect_reader(r) == SQLITE_OK) {
     *out = r;
     return 0;
   }
@@ -118,8 +142,7 @@ int outbox_reader_open(struct outbox_reader **out, struct store *s, enum sink_id
 
 void outbox_reader_close(struct outbox_reader *r) {
   if (r == NULL) return;
-  for (int i = 0; i < OUTBOX_QUERIES; i++) sqlite3_finalize(r->query[i]);
-  sqlite3_close(r->db);
+  disconnect_reader(r);
   free(r);
 }
 
@@ -227,6 +250,7 @@ static int read_all(struct outbox_reader *r, enum outbox_query which, struct rea
 int outbox_read(struct outbox_reader *r, int64_t after, size_t max, size_t max_bytes,
                 void (*row)(void *arg, const struct sink_row *row, uint32_t tries), void *arg) {
   struct reading g = {.max = max, .max_bytes = max_bytes, .row = row, .arg = arg};
+  if (!is_connected(r)) return -1;
   sqlite3_bind_int64(r->query[OUTBOX_QUERY_ROWS], 1, after);
   return read_all(r, OUTBOX_QUERY_ROWS, &g);
 }
@@ -235,6 +259,8 @@ int outbox_read_leg(struct outbox_reader *r, const char *leg, size_t max, size_t
                     void (*row)(void *arg, const struct sink_row *row, uint32_t tries), void *arg,
                     bool *more) {
   struct reading g = {.max = max, .max_bytes = max_bytes, .row = row, .arg = arg};
+  *more = false;
+  if (!is_connected(r)) return -1;
   bind_string(r->query[OUTBOX_QUERY_LEG], 1, leg);
   int rc = read_all(r, OUTBOX_QUERY_LEG, &g);
   *more = g.more;
@@ -245,10 +271,11 @@ int outbox_read_leg(struct outbox_reader *r, const char *leg, size_t max, size_t
 
 /* In one snapshot: a row that comes meanwhile is above. */
 int64_t outbox_low_water(struct outbox_reader *r, const int64_t *rows, size_t count) {
-  sqlite3_stmt *pending = r->query[OUTBOX_QUERY_PENDING], *last = r->query[OUTBOX_QUERY_LAST];
   int64_t result = -1;
   size_t i = 0;
   int rc;
+  if (!is_connected(r)) return -1;
+  sqlite3_stmt *pending = r->query[OUTBOX_QUERY_PENDING], *last = r->query[OUTBOX_QUERY_LAST];
   if (sqlite3_exec(r->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK) return -1;
   while ((rc = sqlite3_step(pending)) == SQLITE_ROW) {
     int64_t row = sqlite3_column_int64(pending, 0);

@@ -104,6 +104,7 @@ bool redis_live_put(struct redis_live *l, const struct redis_live_row *row) {
     r->frame_us = older->frame_us; /* still unpublished */
   if (room) {
     HASH_ADD_KEYPTR(hh, l->rows, r->call_log_id, strlen(r->call_log_id), r);
+    room = r->hh.tbl != NULL; /* no memory */
   }
   l->stats.dropped += !room;
   pthread_cond_signal(&l->work);

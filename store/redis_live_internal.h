@@ -3,7 +3,7 @@
 #define STORE_REDIS_LIVE_INTERNAL_H
 
 #include <pthread.h>
-#define uthash_fatal(msg) abort()
+#define HASH_NONFATAL_OOM 1
 #include <stdlib.h>
 #include <uthash.h>
 

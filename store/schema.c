@@ -45,8 +45,8 @@ static const char version_2[] =
     " reason TEXT NOT NULL, at_ms INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (row, sink))"
     " WITHOUT ROWID;"
     "CREATE TABLE legs (leg TEXT PRIMARY KEY, revision INTEGER NOT NULL, settled INTEGER NOT NULL,"
-    " open INTEGER NOT NULL, ended INTEGER NOT NULL, ended_at_ms INTEGER NOT NULL, crc INTEGER NOT NULL)"
-    " WITHOUT ROWID;"
+    " open INTEGER NOT NULL, ended INTEGER NOT NULL, ended_at_ms INTEGER NOT NULL, gone INTEGER NOT NULL,"
+    " crc INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX legs_unsettled ON legs (leg) WHERE open <> 0 OR revision > settled;"
     "CREATE INDEX legs_by_end ON legs (ended_at_ms) WHERE ended = 1;";
 
@@ -69,11 +69,24 @@ static const char legs_from_facts[] =
     " FROM (SELECT leg, sum(n) AS revision, max(settled) AS settled,"
     " max(part) + 2 * max(calllog) AS open, max(done) AS ended,"
     " CASE WHEN max(done) = 1 THEN " NOW_MS
-    " ELSE 0 END AS ended_at_ms FROM"
+    " ELSE 0 END AS ended_at_ms, 0 AS gone FROM"
     " (SELECT leg, count(*) AS n, -1 AS settled, 0 AS part, 0 AS calllog, 0 AS done FROM events"
     " WHERE leg IS NOT NULL GROUP BY leg"
     " UNION ALL SELECT leg, sum(n), -1, max(open), 0, 0 FROM parts GROUP BY leg"
     " UNION ALL SELECT leg, 0, revision, 0, open, 1 - open FROM calllogs) GROUP BY leg)";
+
+/* Beside what the facts say: a leg keeps its revision and its end when facts of it went, delivered or lost. */
+static const char count_legs[] =
+    "INSERT OR REPLACE INTO legs (" LEG_COLUMNS ", crc) SELECT *, " LEG_CRC
+    " FROM (SELECT leg, max(sum(n), max(known)) AS revision, max(settled) AS settled,"
+    " max(part) + 2 * max(calllog) AS open, max(done) AS ended,"
+    " CASE WHEN max(done) = 0 THEN 0 WHEN max(at) > 0 THEN max(at) ELSE " NOW_MS
+    " END AS ended_at_ms, max(sum(n), max(known)) - sum(n) AS gone FROM"
+    " (SELECT leg, count(*) AS n, 0 AS known, -1 AS settled, 0 AS part, 0 AS calllog, 0 AS done, 0 AS at"
+    " FROM events WHERE leg IS NOT NULL GROUP BY leg"
+    " UNION ALL SELECT leg, sum(n), 0, -1, max(open), 0, 0, 0 FROM parts GROUP BY leg"
+    " UNION ALL SELECT leg, 0, 0, revision, 0, open, 1 - open, 0 FROM calllogs"
+    " UNION ALL SELECT leg, 0, revision, -1, 0, 0, ended, ended_at_ms FROM legs) GROUP BY leg)";
 
 int schema_version(sqlite3 *db) {
   sqlite3_stmt *s = NULL;
@@ -89,10 +102,16 @@ int schema_append_missing(sqlite3 *db) {
   return sqlite3_exec(db, append_missing, NULL, NULL, NULL);
 }
 
+int schema_count_legs(sqlite3 *db) {
+  return sqlite3_exec(db, count_legs, NULL, NULL, NULL);
+}
+
 int schema_bring_up(sqlite3 *db, int version) {
   if (version >= STORE_SCHEMA_VERSION) return 0;
-  const char *const steps[] = {"BEGIN IMMEDIATE", version == 0 ? version_1 : "", version_2, append_missing,
-                               legs_from_facts,   "PRAGMA user_version = 2",     "COMMIT"};
+  /* Ids are remembered by a clock of their own now (id_clock.h), which begins at this moment. */
+  static const char ids[] = "UPDATE event_ids SET seen_at_ms = " NOW_MS;
+  const char *const steps[] = {"BEGIN IMMEDIATE", version == 0 ? version_1 : ids, version_2, append_missing,
+                               legs_from_facts,   "PRAGMA user_version = 2",      "COMMIT"};
   for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
     if (sqlite3_exec(db, steps[i], NULL, NULL, NULL) != SQLITE_OK) return -1;
   return 0;

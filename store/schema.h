@@ -19,7 +19,7 @@ enum { STORE_SCHEMA_VERSION = 2 };
 #define OUTBOX_CRC     "record_crc(" OUTBOX_COLUMNS ")"
 #define TRIES_COLUMNS  "row, sink, tries, reason, at_ms"
 #define TRIES_CRC      "record_crc(" TRIES_COLUMNS ")"
-#define LEG_COLUMNS    "leg, revision, settled, open, ended, ended_at_ms"
+#define LEG_COLUMNS    "leg, revision, settled, open, ended, ended_at_ms, gone"
 #define LEG_CRC        "record_crc(" LEG_COLUMNS ")"
 
 /* The version of a file; 0: it is empty; -1: it cannot be read. */
@@ -29,6 +29,9 @@ int schema_bring_up(sqlite3 *db, int version);
 /* Every event of a leg and every part that has no row in the outbox gets one, in the order in which they stand.
  * Within the caller's transaction. SQLITE_OK or an error. */
 int schema_append_missing(sqlite3 *db);
+/* After rows were saved from a damaged file: how each leg stands, from its facts, its CallLog and what is kept of
+ * it. SQLITE_OK or an error. */
+int schema_count_legs(sqlite3 *db);
 /* The SQL function record_crc() for a connection: SQLITE_OK or an error. */
 int schema_functions(sqlite3 *db);
 

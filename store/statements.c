@@ -40,6 +40,11 @@ const char *const statement_sql[] = {
     [SQL_QUARANTINE_PART] =
         "INSERT INTO quarantine (source, leg, id, body, crc, found_at_ms)"
         " SELECT 'parts', leg, part, body, crc, " NOW_MS " FROM parts WHERE row = ?1",
+    /* The id may be what is damaged: the outbox knows it too. */
+    [SQL_FORGET_EVENT_ID] =
+        "DELETE FROM event_ids WHERE id IN (SELECT id FROM events WHERE row = ?1 UNION SELECT o.id"
+        " FROM events AS e JOIN outbox AS o ON o.leg = e.leg WHERE e.row = ?1 AND o.kind = 0 AND o.fact = "
+        "?1)",
     [SQL_CALLLOG_OF_LEG] =
         "SELECT row, call_log_id, initiated_at_ms, status, direction, from_number, to_number, total_s, mos, "
         "list_crc,"
@@ -48,17 +53,18 @@ const char *const statement_sql[] = {
         "INSERT INTO quarantine (source, leg, id, body, crc, found_at_ms)"
         " SELECT 'calllogs', leg, call_log_id, body, crc, " NOW_MS " FROM calllogs WHERE row = ?1",
     [SQL_DROP_CALLLOG] = "DELETE FROM calllogs WHERE row = ?1",
-    [SQL_FORGET_EVENT_ID] = "DELETE FROM event_ids WHERE id = (SELECT id FROM events WHERE row = ?1)",
     [SQL_DROP_EVENT] = "DELETE FROM events WHERE row = ?1",
     [SQL_DROP_PART] = "DELETE FROM parts WHERE row = ?1",
-    [SQL_FORGET_OLD_IDS] = "DELETE FROM event_ids WHERE seen_at_ms < ?1",
+    [SQL_FORGET_OLD_IDS] =
+        "DELETE FROM event_ids WHERE id IN (SELECT id FROM event_ids"
+        " WHERE seen_at_ms < ?1 ORDER BY seen_at_ms LIMIT ?2)",
     [SQL_OPEN_LEGS] = "SELECT leg FROM legs INDEXED BY legs_unsettled WHERE open <> 0 OR revision > settled",
     [SQL_STORED_PART] = "SELECT n, open, body, crc FROM parts WHERE leg = ?1 AND part = ?2",
     [SQL_OPEN_PARTS] = "SELECT EXISTS (SELECT 1 FROM parts WHERE leg = ?1 AND open = 1)",
-    [SQL_GET_LEG] =
-        "SELECT revision, settled, open, ended, ended_at_ms, crc = " LEG_CRC " FROM legs WHERE leg = ?1",
+    [SQL_GET_LEG] = "SELECT revision, settled, open, ended, ended_at_ms, gone, crc = " LEG_CRC
+                    " FROM legs WHERE leg = ?1",
     [SQL_PUT_LEG] = "INSERT OR REPLACE INTO legs (" LEG_COLUMNS
-                    ", crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, record_crc(?1, ?2, ?3, ?4, ?5, ?6))",
+                    ", crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, record_crc(?1, ?2, ?3, ?4, ?5, ?6, ?7))",
     [SQL_COUNT_LEG] =
         "SELECT (SELECT count(*) FROM events WHERE leg = ?1) + coalesce((SELECT sum(n) FROM parts WHERE leg "
         "= "
@@ -66,7 +72,7 @@ const char *const statement_sql[] = {
         " coalesce((SELECT revision FROM calllogs WHERE leg = ?1), -1),"
         " EXISTS (SELECT 1 FROM parts WHERE leg = ?1 AND open = 1)"
         " + 2 * coalesce((SELECT open FROM calllogs WHERE leg = ?1), 0),"
-        " coalesce((SELECT 1 - open FROM calllogs WHERE leg = ?1), 0), " NOW_MS,
+        " coalesce((SELECT 1 - open FROM calllogs WHERE leg = ?1), 0), " NOW_MS ", 0",
     [SQL_QUARANTINE_LEG] =
         "INSERT INTO quarantine (source, leg, crc, found_at_ms)"
         " SELECT 'legs', leg, crc, " NOW_MS " FROM legs WHERE leg = ?1",
@@ -153,6 +159,32 @@ const char *const statement_sql[] = {
     [SQL_OLDEST + SINK_REDIS_ALERTS] =
         "SELECT at_ms FROM outbox INDEXED BY outbox_redis_alerts WHERE redis_alerts = 0 ORDER BY row LIMIT 1",
     [SQL_GET_VALUE] = "SELECT value, crc FROM meta WHERE key = ?1",
+    [SQL_PAGE_COUNT] = "PRAGMA page_count",
+    [SQL_FREE_PAGES] = "PRAGMA freelist_count",
+    [SQL_ENDED_LEG] =
+        "SELECT ended_at_ms, leg FROM legs INDEXED BY legs_by_end WHERE ended = 1"
+        " AND ended_at_ms > 0 AND (ended_at_ms, leg) > (?1, ?2) AND ended_at_ms <= ?3"
+        " ORDER BY ended_at_ms, leg LIMIT 1",
+    [SQL_LEG_ROWS] = "SELECT total(crc <> " OUTBOX_CRC
+                     "), total(mongo = 0), total(redis_queue = 0),"
+                     " total(redis_alerts = 0), total(mongo = 2), total(redis_queue = 2),"
+                     " total(redis_alerts = 2) FROM outbox WHERE leg = ?1",
+    [SQL_DROP_TRIES_OF_LEG] = "DELETE FROM outbox_tries WHERE row IN (SELECT row FROM outbox WHERE leg = ?1)",
+    [SQL_DROP_OUTBOX_OF_LEG] = "DELETE FROM outbox WHERE leg = ?1",
+    [SQL_DROP_EVENTS_OF_LEG] = "DELETE FROM events WHERE leg = ?1",
+    [SQL_DROP_PARTS_OF_LEG] = "DELETE FROM parts WHERE leg = ?1",
+    [SQL_OLDEST_GONE] =
+        "SELECT leg FROM legs INDEXED BY legs_by_end WHERE ended = 1 AND ended_at_ms < 0"
+        " AND revision = gone ORDER BY ended_at_ms DESC LIMIT 1",
+    [SQL_DROP_CALLLOG_OF_LEG] = "DELETE FROM calllogs WHERE leg = ?1",
+    [SQL_DROP_LEG] = "DELETE FROM legs WHERE leg = ?1",
+    [SQL_DROP_LEGLESS] =
+        "DELETE FROM events WHERE row IN (SELECT row FROM events WHERE leg IS NULL"
+        " AND received_at_ms <= ?1 ORDER BY row LIMIT ?2)",
+    [SQL_QUARANTINE_VALUE] =
+        "INSERT INTO quarantine (source, id, body, crc, found_at_ms)"
+        " SELECT 'meta', key, value, crc, " NOW_MS " FROM meta WHERE key = ?1",
+    [SQL_DROP_VALUE] = "DELETE FROM meta WHERE key = ?1",
     [SQL_PUT_VALUE] = ("INSERT INTO meta (key, value, crc) VALUES (?1, ?2, ?3)"
                        " ON CONFLICT (key) DO UPDATE SET value = excluded.value, crc = excluded.crc"),
 };

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "store/batch.h"
+#include "store/id_clock.h"
 #include "store/outbox_job.h"
 #include "store/store_internal.h"
 
@@ -36,7 +37,9 @@ static void append(struct work_list *list, struct work *work) {
 static void wait_for_work(struct store *s) {
   struct timespec until;
   clock_gettime(CLOCK_MONOTONIC, &until);
-  int64_t ns = until.tv_nsec + (s->stats.writable ? LOOK_EVERY_MS : PROBE_EVERY_MS) * 1000000LL;
+  int64_t wait_ms = s->stats.writable ? LOOK_EVERY_MS : PROBE_EVERY_MS, due_ms = space_due_ms(&s->space);
+  if (s->stats.writable && due_ms < wait_ms) wait_ms = due_ms;
+  int64_t ns = until.tv_nsec + wait_ms * 1000000;
   until.tv_sec += ns / 1000000000;
   until.tv_nsec = ns % 1000000000;
   while (s->queue.first == NULL && !s->closing)
@@ -91,6 +94,48 @@ static bool hand_back(struct store *s, struct work *const *batch, size_t count) 
   return any;
 }
 
+/* What is refused because the file is malformed is asked again of the one that takes its place. */
+static void commit_again(struct store *s, struct work *const *batch, size_t count, struct batch_result *out) {
+  struct work *again[BATCH_MAX];
+  size_t refused = 0;
+  for (size_t i = 0; i < count; i++)
+    if (batch[i]->status == STORE_FAILED) again[refused++] = batch[i];
+  out->failures -= refused;
+  if (refused > 0) batch_commit(&s->database, again, refused, out);
+}
+
+/* Called with the database's mutex held. */
+static void work_through(struct store *s, struct work *const *batch, size_t count, bool probe,
+                         struct batch_result *out) {
+  char why[sizeof out->reason];
+  uint64_t set_aside = s->mend.set_aside;
+  if (probe && s->database.read_only) database_detach(&s->database); /* it may be opened otherwise now */
+  if (!mend_when_damaged(&s->mend, &s->database, why, sizeof why)) {
+    batch_refuse(batch, count, why, out);
+    return;
+  }
+  space_look(&s->space, &s->database);
+  if (count > 0)
+    batch_commit(&s->database, batch, count, out);
+  else if (probe)
+    batch_probe(&s->database, out);
+  if (!s->database.damaged || !mend_when_damaged(&s->mend, &s->database, why, sizeof why)) return;
+  if (s->mend.set_aside != set_aside) commit_again(s, batch, count, out);
+}
+
+void store_count_mended(struct store *s) {
+  if (s->mend.set_aside != s->stats.set_aside) {
+    s->uncounted = true;
+    s->foreign_changes++;
+  }
+  s->stats.set_aside = s->mend.set_aside;
+  memcpy(s->stats.set_aside_last, s->mend.last, sizeof s->stats.set_aside_last);
+  if (s->mend.quarantined == 0) return;
+  s->stats.quarantined += s->mend.quarantined;
+  s->mend.quarantined = 0;
+  snprintf(s->stats.quarantined_last, sizeof s->stats.quarantined_last, "of %.200s", s->mend.last);
+}
+
 static void *run(void *arg) {
   struct store *s = arg;
   struct work *batch[BATCH_MAX];
@@ -104,14 +149,14 @@ static void *run(void *arg) {
     pthread_mutex_unlock(&s->mutex);
     pulse_expect(&s->pulse, BATCH_QUIET_MS);
     pthread_mutex_lock(&s->database_mutex);
-    if (count > 0)
-      batch_commit(&s->database, batch, count, &result);
-    else if (probe)
-      batch_probe(&s->database, &result);
+    work_through(s, batch, count, probe, &result);
+    if (space_due_ms(&s->space) == 0 && !result.failed) space_tend(&s->space, &s->database, &result);
     outbox_after_batch(s, &result);
-    pthread_mutex_unlock(&s->database_mutex);
     pulse_expect(&s->pulse, 0);
     pthread_mutex_lock(&s->mutex);
+    store_count_mended(s);
+    s->stats.used_percent = space_percent(&s->space);
+    pthread_mutex_unlock(&s->database_mutex);
     count_result(&s->stats, &result);
     if (!hand_back(s, batch, count) || s->wake == NULL) continue;
     pthread_mutex_unlock(&s->mutex);
@@ -154,7 +199,7 @@ int store_open(struct store **out, const struct store_options *options, char *wh
     snprintf(why, why_bytes, "out of memory");
     return -1;
   }
-  if (database_open(&s->database, options->directory, why, why_bytes) != 0) {
+  if (mend_open(&s->mend, &s->database, options->directory, &options->pulse, why, why_bytes) != 0) {
     free(s);
     return -1;
   }
@@ -162,7 +207,12 @@ int store_open(struct store **out, const struct store_options *options, char *wh
   s->pulse = options->pulse;
   s->wake_arg = options->wake_arg;
   s->queue_max = options->queue_max == 0 ? QUEUE_DEFAULT : options->queue_max;
-  s->stats.writable = true;
+  s->stats.writable = !s->database.read_only;
+  if (s->database.read_only) strcpy(s->stats.reason, "the database file may only be read");
+  id_clock_open(&s->database);
+  space_open(&s->space, &s->database, options->max_bytes, options->keep_delivered_ms, options->sinks);
+  s->stats.used_percent = space_percent(&s->space);
+  store_count_mended(s);
   memcpy(s->sinks, options->sinks, sizeof s->sinks);
   int error = start(s);
   if (error != 0) {
@@ -206,20 +256,33 @@ int store_run_job(struct store *s, struct outbox_job *job) {
   return job->failed ? -1 : 0;
 }
 
-void store_collect(struct store *s, void (*answer)(void *arg, const struct store_answer *), void *arg) {
-  pthread_mutex_lock(&s->mutex);
-  struct work *first = s->answers.first;
-  s->answers = (struct work_list){0};
-  pthread_mutex_unlock(&s->mutex);
-  for (const struct work *work = first; work != NULL; work = work->next) {
+static void show_answers(const struct work *work, void (*answer)(void *arg, const struct store_answer *),
+                         void *arg) {
+  for (; work != NULL; work = work->next) {
     const struct store_answer a = {.ticket = work->request.ticket,
                                    .status = work->status,
                                    .error = work->status == STORE_FAILED ? work->error : NULL,
                                    .fact_count = work->fact_count,
-                                   .facts = work->facts};
+                                   .facts = work->facts,
+                                   .calllog = work->calllog,
+                                   .calllog_bytes = work->calllog_bytes};
     answer(arg, &a);
   }
-  work_free_list(first);
+}
+
+void store_collect_twice(struct store *s, void (*first)(void *arg, const struct store_answer *),
+                         void (*answer)(void *arg, const struct store_answer *), void *arg) {
+  pthread_mutex_lock(&s->mutex);
+  struct work *all = s->answers.first;
+  s->answers = (struct work_list){0};
+  pthread_mutex_unlock(&s->mutex);
+  if (first != NULL) show_answers(all, first, arg);
+  show_answers(all, answer, arg);
+  work_free_list(all);
+}
+
+void store_collect(struct store *s, void (*answer)(void *arg, const struct store_answer *), void *arg) {
+  store_collect_twice(s, NULL, answer, arg);
 }
 
 void store_stats(struct store *s, struct store_stats *out) {

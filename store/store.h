@@ -63,6 +63,10 @@ struct store_answer {
   const char *error;
   size_t fact_count;
   const struct store_fact *facts; /* events in the order of arrival, then parts; valid during the callback */
+  /* The leg's CallLog as it is stored, when some of its facts went (delivered, or lost with a damaged file) and
+   * facts were asked for: a finished CallLog holds them. NULL: none went, or there is no CallLog. */
+  const char *calllog;
+  size_t calllog_bytes;
 };
 
 struct store_options {
@@ -70,8 +74,10 @@ struct store_options {
   size_t queue_max;        /* requests not answered yet; 0: 65536. They hold 256 MiB at most */
   void (*wake)(void *arg); /* from the store's thread */
   void *wake_arg;
-  struct pulse pulse;     /* of the store's thread: it promises 300 s for a batch */
-  bool sinks[SINK_COUNT]; /* which are configured: rows for the others wait, uncounted, and hold nothing */
+  struct pulse pulse;        /* of the store's thread: it promises 300 s for a batch */
+  int64_t max_bytes;         /* store.max_bytes; 0: no bound */
+  int64_t keep_delivered_ms; /* 0: delivered facts stay until room is short */
+  bool sinks[SINK_COUNT];    /* which are configured: rows for the others wait, uncounted, and hold nothing */
 };
 
 struct store_stats { /* a snapshot; safe from any thread */
@@ -80,9 +86,14 @@ struct store_stats { /* a snapshot; safe from any thread */
   uint64_t fsync_count;
   double fsync_seconds_last;
   size_t queued;
+  int used_percent;           /* of max_bytes: pages in use and the log */
   bool writable;              /* the last commit worked; while not, the store tries by itself every second */
   char reason[256];           /* why not */
   char quarantined_last[256]; /* the newest row that was moved to quarantine, for the log */
+  uint64_t set_aside;         /* malformed database files, with what could be read of them copied */
+  uint64_t
+      set_aside_rows; /* rows read out of them that were wrong: in quarantine, and not in `quarantined` */
+  char set_aside_last[512]; /* the newest one's new name, and what came out of it */
 };
 
 /* 0, or -1 with `why`: what is wrong with which file. */
@@ -90,6 +101,9 @@ int store_open(struct store **out, const struct store_options *options, char *wh
 /* 0, -EAGAIN when the queue is full, -ENOMEM. Thread: any. */
 int store_submit(struct store *s, const struct store_request *request);
 void store_collect(struct store *s, void (*answer)(void *arg, const struct store_answer *), void *arg);
+/* The same with two looks at each answer: `first` at all of them, then `answer` at all of them. */
+void store_collect_twice(struct store *s, void (*first)(void *arg, const struct store_answer *),
+                         void (*answer)(void *arg, const struct store_answer *), void *arg);
 void store_stats(struct store *s, struct store_stats *out);
 /* Commits all that waits, stops the thread. Answers not collected are dropped. */
 void store_close(struct store *s);

@@ -6,7 +6,9 @@
 #include <pthread.h>
 
 #include "store/database.h"
+#include "store/mend.h"
 #include "store/outbox.h"
+#include "store/space.h"
 #include "store/work.h"
 
 struct work_list {
@@ -33,6 +35,8 @@ struct store {
 
   pthread_mutex_t database_mutex; /* the thread's batches against the blocking calls */
   struct database database;
+  struct mend mend;
+  struct space space;
   bool uncounted;       /* the depth could not be counted: at the next look */
   int64_t data_version; /* SQLite's: another one than ours has written when it changes */
 };
@@ -41,5 +45,8 @@ struct store {
  * somebody else has written. NULL: the start. */
 struct batch_result;
 void outbox_after_batch(struct store *s, const struct batch_result *r);
+
+/* store.c, with both mutexes held: what mending did, for the figures and for those that read the file. */
+void store_count_mended(struct store *s);
 
 #endif

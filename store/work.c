@@ -60,6 +60,8 @@ bool work_add_fact(struct work *work, bool is_part, const char *id, size_t id_by
 void work_reset(struct work *work) {
   for (size_t i = 0; i < work->fact_count; i++) free((void *)(uintptr_t)work->facts[i].id);
   work->fact_count = 0;
+  free(work->calllog);
+  work->calllog = NULL;
   work->status = STORE_DONE;
   *work->error = 0;
 }

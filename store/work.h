@@ -18,6 +18,8 @@ struct work {
   char error[256];
   struct store_fact *facts; /* each one block that begins at its id */
   size_t fact_count, fact_capacity;
+  char *calllog;
+  size_t calllog_bytes;
 };
 
 /* Copies the request and its texts. NULL: out of memory. */

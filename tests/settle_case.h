@@ -89,18 +89,6 @@ static inline void send_facts(struct collection *c, const struct mongo_folder *f
 
 /* ---- comparing ---- */
 
-/* An $unset leaves the objects around a path behind: an empty one means as much as none. */
-static inline void prune(json_t *value) {
-  const char *key;
-  json_t *member;
-  void *next;
-  if (!json_is_object(value)) return;
-  json_object_foreach_safe(value, next, key, member) {
-    prune(member);
-    if (json_is_object(member) && !json_object_size(member)) json_object_del(value, key);
-  }
-}
-
 /* Without what contract 4 leaves out of a comparison, and our notes of what we wrote. New reference. */
 static inline json_t *comparable(const json_t *document) {
   static const char *const left_out[] = {"_id", "createdAt", "updatedAt", "__v"};
@@ -110,7 +98,6 @@ static inline json_t *comparable(const json_t *document) {
   json_object_del(sidetone, "agents");
   json_object_del(sidetone, "wrote");
   json_object_del(sidetone, "joined");
-  prune(copy);
   return copy;
 }
 

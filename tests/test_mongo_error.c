@@ -29,7 +29,7 @@ static void codes_of_the_server(void **state) {
       {64, SINK_AWAY, "write_concern"}, {100, SINK_AWAY, "write_concern"}, {14031, SINK_AWAY, "disk"},
       {13388, SINK_AWAY, "sharding"},   {10334, SINK_DEAD, "too_large"},   {17419, SINK_DEAD, "too_large"},
       {17420, SINK_DEAD, "too_large"},  {121, SINK_DEAD, "validation"},    {11000, SINK_RETRY, "duplicate"},
-      {17262, SINK_RETRY, "other"},     {2, SINK_RETRY, "other"},          {0, SINK_RETRY, "other"},
+      {17262, SINK_RETRY, "index"},     {2, SINK_RETRY, "other"},          {0, SINK_RETRY, "other"},
       {999999, SINK_RETRY, "other"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -78,7 +78,8 @@ static void rows_hold_together(void **state) {
     assert_false(from_file);
     if (!option_parse(row, row->initial, &value)) fail_msg("%s.%s: its own default", row->section, row->key);
     assert_true(strlen(row->meaning) > 0 && strchr(row->meaning, '\t') == NULL);
-    assert_true((row->type == OPTION_INTEGER) == (row->max > 0));
+    bool number = row->type == OPTION_INTEGER || row->type == OPTION_BYTES || row->type == OPTION_DURATION;
+    assert_true(number == (row->max > 0));
     assert_true((row->accepts != NULL) == (row->allowed != NULL));
     for (size_t k = 0; k < i && !row->later; k++)
       if (!option_rows[k].later) assert_int_not_equal(option_rows[k].offset, row->offset);
@@ -119,6 +120,30 @@ static void values(void **state) {
       {"telnyx.signature_tolerance_s", "", -1},
       {"redis.queue_max", "9223372036854775807", INT64_MAX},
       {"redis.queue_max", "9223372036854775808", -1},
+      {"store.max_bytes", "10 GiB", 10LL << 30},
+      {"store.max_bytes", "512MiB", 512 << 20},
+      {"store.max_bytes", "8192 KiB", 8 << 20},
+      {"store.max_bytes", "4194304", 4 << 20},
+      {"store.max_bytes", "1024 TiB", 1LL << 50},
+      {"store.max_bytes", "4194303", -1},
+      {"store.max_bytes", "1025 TiB", -1},
+      {"store.max_bytes", "18446744073709551617 GiB", -1},
+      {"store.max_bytes", "10 GB", -1},
+      {"store.max_bytes", "10 gib", -1},
+      {"store.max_bytes", "10 GiB ", -1},
+      {"store.max_bytes", " 10 GiB", -1},
+      {"store.max_bytes", "-1 GiB", -1},
+      {"store.max_bytes", "1.5 GiB", -1},
+      {"store.max_bytes", "GiB", -1},
+      {"store.max_bytes", "", -1},
+      {"store.keep_delivered", "24 h", 86400},
+      {"store.keep_delivered", "30 min", 1800},
+      {"store.keep_delivered", "90s", 90},
+      {"store.keep_delivered", "7 d", 7 * 86400},
+      {"store.keep_delivered", "0 s", 0},
+      {"store.keep_delivered", "24", -1},
+      {"store.keep_delivered", "24 hours", -1},
+      {"store.keep_delivered", "3651 d", -1},
       {"calls.party", "inbound=agent", 1},
       {"quality.consumer", "asr", -1},
   };

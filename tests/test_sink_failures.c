@@ -63,13 +63,39 @@ static void a_lost_tail_goes_again(void **state) {
   await_depth(r, 0, 0);
 }
 
+static enum sink_result refuse_a1_once(struct place *p, const struct sink_row *row) {
+  bool refused = strcmp(row->id, "a1") == 0 && p->left > 0;
+  p->left -= refused;
+  return refused ? SINK_DEAD : SINK_DONE;
+}
+
+/* `sidetone outbox retry`, while it runs: its row lies far below where the runner reads. */
+static void what_somebody_retries_goes_within_2_s(void **state) {
+  struct rig *r = *state;
+  struct outbox_desk *desk;
+  r->place.answer = refuse_a1_once;
+  r->place.left = 1;
+  put_all(r, (const char *const[]){"a1", "a2", "b1", NULL});
+  start(r);
+  await_depth(r, 0, 1);
+  await_done(r, "a2 b1 ");
+  if (outbox_desk_open(&desk, r->b->directory, true, r->b->why, sizeof r->b->why) != 0)
+    fail_msg("%s", r->b->why);
+  int64_t begin = now_ms();
+  assert_int_equal(outbox_desk_retry(desk, 2), -ENOENT);
+  assert_int_equal(outbox_desk_retry(desk, 1), 1);
+  await_done(r, "a2 b1 a1 ");
+  assert_true(now_ms() - begin < 2000);
+  await_depth(r, 0, 0);
+  outbox_desk_close(desk);
+}
+
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(a_full_disk_does_not_make_it_spin),
-      TEST(what_was_not_marked_is_repeated_by_the_next_process),
-      TEST(it_stops_in_the_middle_of_a_delivery),
-      TEST(a_lost_tail_goes_again),
+      TEST(a_full_disk_does_not_make_it_spin),     TEST(what_was_not_marked_is_repeated_by_the_next_process),
+      TEST(it_stops_in_the_middle_of_a_delivery),  TEST(a_lost_tail_goes_again),
+      TEST(what_somebody_retries_goes_within_2_s),
   };
   return cmocka_run_group_tests_name("sink_failures", tests, NULL, NULL);
 }

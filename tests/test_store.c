@@ -35,23 +35,6 @@ static void two_of_the_same_in_one_batch(void **state) {
   assert_int_equal(b->answers[1].status, STORE_DUPLICATE);
 }
 
-static void event_ids_are_forgotten_after_72_hours(void **state) {
-  struct bench *b = *state;
-  bench_open(b);
-  struct store_request r = an_event(NULL, "old", "");
-  assert_int_equal(bench_ask(b, r)->status, STORE_DONE);
-  r.id = "later";
-  r.at_ms += 72LL * 3600 * 1000; /* "old" is just 72 h old: kept */
-  assert_int_equal(bench_ask(b, r)->status, STORE_DONE);
-  r.id = "old";
-  assert_int_equal(bench_ask(b, r)->status, STORE_DUPLICATE);
-  r.id = "latest";
-  r.at_ms += 3600 * 1000;
-  assert_int_equal(bench_ask(b, r)->status, STORE_DONE);
-  r.id = "old";
-  assert_int_equal(bench_ask(b, r)->status, STORE_DONE);
-}
-
 static void want_facts_gives_all_of_the_leg(void **state) {
   struct bench *b = *state;
   bench_open(b);
@@ -275,7 +258,6 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_repeated_event_is_a_duplicate_also_after_reopening),
       TEST(two_of_the_same_in_one_batch),
-      TEST(event_ids_are_forgotten_after_72_hours),
       TEST(want_facts_gives_all_of_the_leg),
       TEST(bodies_are_bytes),
       TEST(a_part_grows),

@@ -353,23 +353,6 @@ static void a_reader_that_may_not_write(void **state) {
   run_as_nobody(check_readable, b);
 }
 
-static void a_file_that_is_not_ours(void **state) {
-  struct bench *b = *state;
-  char path[128];
-  bench_open(b);
-  sqlite3 *other = bench_connect(b);
-  store_close(b->store);
-  bench_sql(other, "PRAGMA user_version = 3");
-  sqlite3_close(other);
-  expect_refused(b, "newer version (schema 3, this one knows 2)");
-  snprintf(path, sizeof path, "%s/sidetone.db", b->directory);
-  FILE *file = fopen(path, "w");
-  for (int i = 0; i < 1000; i++) fputs("not a database ", file);
-  fclose(file);
-  expect_refused(b, "file is not a database");
-  expect_refused(b, path);
-}
-
 static void files_are_for_their_owner(void **state) {
   struct bench *b = *state;
   static const char *const names[] = {"sidetone.db", "sidetone.db-wal", "sidetone.db-shm", "lock"};
@@ -463,7 +446,6 @@ int main(void) {
       TEST(folders_that_cannot_be),
       TEST(a_read_only_folder),
       TEST(a_reader_that_may_not_write),
-      TEST(a_file_that_is_not_ours),
       TEST(files_are_for_their_owner),
       TEST(a_reader_while_there_is_writing),
       TEST(a_reader_after_a_crash),

@@ -44,6 +44,24 @@ static void borders(void **state) {
   }
 }
 
+static void the_newest_is_the_last_that_is_over(void **state) {
+  (void)state;
+  assert_true(windows_newest_r(&windows, CONSUMER_PLAYOUT, false) == DELIVERY_R_ABSENT);
+  add(0, &good, 499);
+  assert_true(windows_newest_r(&windows, CONSUMER_PLAYOUT, false) == DELIVERY_R_ABSENT); /* still going on */
+  add(9980, &good, 1);
+  add(10000, &lost, 100);
+  near(windows_newest_r(&windows, CONSUMER_PLAYOUT, false), 93.2, 1e-9);
+  add(12000, &good, 400);
+  add(20000, &good, 1);
+  double bad = windows_newest_r(&windows, CONSUMER_PLAYOUT, false);
+  assert_true(bad < 60 && bad > DELIVERY_R_ABSENT);
+  assert_true(windows_newest_r(&windows, CONSUMER_PLAYOUT, true) > bad); /* concealment helps */
+  add(30000, &good, 1);
+  assert_true(windows_newest_r(&windows, CONSUMER_PLAYOUT, false) ==
+              DELIVERY_R_ABSENT); /* under 5 s of sound */
+}
+
 static void short_end_joins(void **state) {
   (void)state;
   add(0, &good, 1249); /* 4.98 s in the third */
@@ -123,6 +141,7 @@ static void all_lost(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(borders, setup),
+      cmocka_unit_test_setup(the_newest_is_the_last_that_is_over, setup),
       cmocka_unit_test_setup(short_end_joins, setup),
       cmocka_unit_test_setup(pauses_have_no_window, setup),
       cmocka_unit_test_setup(each_from_its_own_loss, setup),

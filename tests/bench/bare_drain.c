@@ -1,27 +1,35 @@
-/* What the driver and the server alone take for the writes of a drain: facts by unordered bulks, the documents read back,
- * settles by unordered bulks. Nothing is folded, nothing marked as done. The operations come from a file.
+/* What the driver and the server alone take for the writes of a drain: the same facts by unordered bulks, the documents
+ * read back, the same settles by unordered bulks. The operations are the agent's own (agent/settle.h); the time to make them
+ * is taken off, nothing is marked as done.
  *
  *   bare_drain URI DATABASE COLLECTION BATCH FILE
- *   FILE: BSON documents {leg, fact: {filter, update}, settle: {filter, update}}, one after the other
+ *   FILE: BSON documents {leg, id, at_ms, body: the element of telnyx.webhookEvents as JSON}, one after the other
  *
- * Prints: rows=N seconds=S matched=N (settles that found their document). */
+ * Prints: rows=N seconds=S planning=S matched=N (settles that found their document). */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
+#include "agent/settle.h"
 #include "store/mongo_driver.h"
 
 enum { BATCH_MAX = 1000 };
 
 struct row {
   bson_t document; /* copied from the file */
-  bson_t fact[2], settle[2];
-  const char *leg;
+  struct sink_row row;
+  struct mongo_fact fact;
+  struct mongo_settle settle;
+  bool settled;
 };
 
+static const struct fold_options options = {.agent_id = "bare", .version = SIDETONE_VERSION};
+static struct mongo_folder folder;
 static mongoc_collection_t *calls;
 static struct row rows[BATCH_MAX];
 static int64_t matched;
+static double planning_s;
 
 static void die(const char *what, const bson_error_t *error) {
   fprintf(stderr, "bare_drain: %s: %s\n", what, error ? error->message : "");
@@ -34,13 +42,10 @@ static double now_s(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void view(const bson_t *row, const char *path, bson_t *out) {
-  bson_iter_t at, found;
-  uint32_t length;
-  const uint8_t *bytes;
-  if (!bson_iter_init(&at, row) || !bson_iter_find_descendant(&at, path, &found)) die(path, NULL);
-  bson_iter_document(&found, &length, &bytes);
-  if (!bson_init_static(out, bytes, length)) die(path, NULL);
+static const char *text_of(const bson_t *document, const char *key) {
+  bson_iter_t at;
+  if (!bson_iter_init_find(&at, document, key) || !BSON_ITER_HOLDS_UTF8(&at)) die(key, NULL);
+  return bson_iter_utf8(&at, NULL);
 }
 
 static size_t read_batch(bson_reader_t *file, size_t batch) {
@@ -48,35 +53,69 @@ static size_t read_batch(bson_reader_t *file, size_t batch) {
   const bson_t *document;
   while (count < batch && (document = bson_reader_read(file, NULL)) != NULL) {
     struct row *row = &rows[count++];
-    bson_iter_t at;
     bson_copy_to(document, &row->document);
-    view(&row->document, "fact.filter", &row->fact[0]);
-    view(&row->document, "fact.update", &row->fact[1]);
-    view(&row->document, "settle.filter", &row->settle[0]);
-    view(&row->document, "settle.update", &row->settle[1]);
-    if (!bson_iter_init_find(&at, &row->document, "leg")) die("leg", NULL);
-    row->leg = bson_iter_utf8(&at, NULL);
+    row->row = (struct sink_row){.row = 1, .kind = OUTBOX_EVENT, .at_ms = 1767225600000};
+    row->row.leg = text_of(&row->document, "leg");
+    row->row.id = text_of(&row->document, "id");
+    row->row.body = text_of(&row->document, "body");
+    row->row.body_bytes = strlen(row->row.body);
+    row->settled = false;
   }
   return count;
 }
 
+static void plan_facts(size_t count) {
+  const double begin = now_s();
+  for (size_t i = 0; i < count; i++)
+    if (folder.fact(folder.arg, &rows[i].row, &rows[i].fact) != 0) die("fact", NULL);
+  planning_s += now_s() - begin;
+}
+
+static int by_leg(const void *a, const void *b) {
+  return strcmp(((const struct row *)a)->row.leg, ((const struct row *)b)->row.leg);
+}
+
+static void plan_settle(size_t count, const bson_t *document) {
+  bson_iter_t at, leg;
+  struct row key = {.row = {.leg = ""}};
+  const double begin = now_s();
+  if (!bson_iter_init(&at, document) || !bson_iter_find_descendant(&at, "telnyx.callControlId", &leg))
+    die("a document without a leg", NULL);
+  key.row.leg = bson_iter_utf8(&leg, NULL);
+  struct row *row = bsearch(&key, rows, count, sizeof *rows, by_leg);
+  if (row == NULL ||
+      folder.settle(folder.arg, bson_get_data(document), document->len, false, &row->settle) != 0)
+    die("settle", NULL);
+  row->settled = true;
+  planning_s += now_s() - begin;
+}
+
+static void add_op(mongoc_bulk_operation_t *bulk, const struct mongo_op *op, bool upsert) {
+  bson_t filter, update, *each = BCON_NEW("upsert", BCON_BOOL(upsert));
+  bson_error_t error;
+  uint32_t filter_bytes, update_bytes;
+  memcpy(&filter_bytes, op->filter, sizeof filter_bytes);
+  memcpy(&update_bytes, op->update, sizeof update_bytes);
+  if (!bson_init_static(&filter, op->filter, BSON_UINT32_FROM_LE(filter_bytes)) ||
+      !bson_init_static(&update, op->update, BSON_UINT32_FROM_LE(update_bytes)) ||
+      !mongoc_bulk_operation_update_one_with_opts(bulk, &filter, &update, each, &error))
+    die("bulk", &error);
+  bson_destroy(each);
+}
+
 static void write_bulk(size_t count, bool settles) {
   bson_t *opts = BCON_NEW("ordered", BCON_BOOL(false));
-  bson_t *each = BCON_NEW("upsert", BCON_BOOL(!settles));
   mongoc_bulk_operation_t *bulk = mongoc_collection_create_bulk_operation_with_opts(calls, opts);
   bson_error_t error;
   bson_t reply;
   bson_iter_t at;
-  for (size_t i = 0; i < count; i++) {
-    const bson_t *op = settles ? rows[i].settle : rows[i].fact;
-    if (!mongoc_bulk_operation_update_one_with_opts(bulk, &op[0], &op[1], each, &error)) die("bulk", &error);
-  }
+  for (size_t i = 0; i < count; i++)
+    add_op(bulk, settles ? &rows[i].settle.main : &rows[i].fact.write, !settles);
   if (!mongoc_bulk_operation_execute(bulk, &reply, &error)) die("bulk", &error);
   if (settles && bson_iter_init_find(&at, &reply, "nMatched")) matched += bson_iter_as_int64(&at);
   bson_destroy(&reply);
   mongoc_bulk_operation_destroy(bulk);
   bson_destroy(opts);
-  bson_destroy(each);
 }
 
 static void read_back(size_t count) {
@@ -87,17 +126,27 @@ static void read_back(size_t count) {
   bson_append_array_begin(&in, "$in", -1, &names);
   for (uint32_t i = 0; i < count; i++) {
     bson_uint32_to_string(i, &name, key, sizeof key);
-    bson_append_utf8(&names, name, -1, rows[i].leg, -1);
+    bson_append_utf8(&names, name, -1, rows[i].row.leg, -1);
   }
   bson_append_array_end(&in, &names);
   bson_append_document_end(&filter, &in);
   mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(calls, &filter, NULL, NULL);
   const bson_t *document;
   bson_error_t error;
-  while (mongoc_cursor_next(cursor, &document)) continue;
+  while (mongoc_cursor_next(cursor, &document)) plan_settle(count, document);
   if (mongoc_cursor_error(cursor, &error)) die("find", &error);
   mongoc_cursor_destroy(cursor);
   bson_destroy(&filter);
+  for (size_t i = 0; i < count; i++)
+    if (!rows[i].settled) die("a document that is not there", NULL);
+}
+
+static void release(size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    mongo_fact_free(&rows[i].fact);
+    mongo_settle_free(&rows[i].settle);
+    bson_destroy(&rows[i].document);
+  }
 }
 
 int main(int argc, char **argv) {
@@ -116,14 +165,18 @@ int main(int argc, char **argv) {
   mongoc_collection_set_write_concern(calls, concern);
   bson_reader_t *file = bson_reader_new_from_file(argv[5], &error);
   if (!file) die(argv[5], &error);
+  folder = settle_folder(&options, false);
   const double begin = now_s();
   for (; (count = read_batch(file, batch)) > 0; all += count) {
+    qsort(rows, count, sizeof *rows, by_leg);
+    plan_facts(count);
     write_bulk(count, false);
     read_back(count);
     write_bulk(count, true);
-    for (size_t i = 0; i < count; i++) bson_destroy(&rows[i].document);
+    release(count);
   }
-  printf("rows=%zu seconds=%.3f matched=%lld\n", all, now_s() - begin, (long long)matched);
+  printf("rows=%zu seconds=%.3f planning=%.3f matched=%lld\n", all, now_s() - begin - planning_s, planning_s,
+         (long long)matched);
   bson_reader_destroy(file);
   mongoc_write_concern_destroy(concern);
   mongoc_collection_destroy(calls);

@@ -1,8 +1,9 @@
 """Drain of queued CallLogs to MongoDB, against a bare libmongoc loop with the same operations and the same indexes.
 
 The agent takes one webhook (a hang-up) of each of ROWS legs while its link to MongoDB is cut; then the link is mended and
-the rows drain. The bare loop gets the operations that leave the same documents, made from those the agent left, and
-writes them into an empty collection with the same indexes, on the same server, in batches of the same size."""
+the rows drain. The bare loop gets the same rows, makes the same operations (the time for that is taken off) and sends
+them over the same kind of link into an empty collection with the same indexes, on the same server, in batches of the same
+size."""
 import contextlib
 import json
 import os
@@ -12,6 +13,7 @@ import uuid
 
 import bson
 import pymongo
+from bson import json_util
 
 import harness
 import services
@@ -37,32 +39,11 @@ def hangups(path, signer, count, host, prepare):
     prepare(path, signer, count, host, body)
 
 
-def flat(value, path=""):
-    for key, inner in value.items():
-        where = f"{path}.{key}" if path else key
-        if isinstance(inner, dict) and inner:
-            yield from flat(inner, where)
-        else:
-            yield where, inner
-
-
-FACTS = ("_id", "callLogId", "isActive", "createdAt", "__v", "telnyx.webhookEvents", "telnyx.callControlId", "updatedAt",
-         "metadata.sidetone.agents")
-
-
-def operations(document):
-    """What makes this document: its facts, then everything else in one settle."""
-    leg, events = document["telnyx"]["callControlId"], document["telnyx"]["webhookEvents"]
-    born = {key: document[key] for key in ("callLogId", "isActive", "createdAt", "__v") if key in document}
-    agents = document["metadata"]["sidetone"]["agents"]
-    revision = document["metadata"]["sidetone"]["revision"]
-    fact = {"$push": {"telnyx.webhookEvents": {"$each": events, "$sort": {"timestamp": 1, "_id": 1}}}, "$setOnInsert": born,
-            "$addToSet": {"metadata.sidetone.agents": {"$each": agents}}, "$currentDate": {"updatedAt": True}}
-    settle = {"$set": {path: value for path, value in flat(document) if path not in FACTS}, "$currentDate": {"updatedAt": True}}
-    return {"leg": leg,
-            "fact": {"filter": {"telnyx.callControlId": leg, "telnyx.webhookEvents._id": {"$ne": events[0]["_id"]}}, "update": fact},
-            "settle": {"filter": {"telnyx.callControlId": leg, "metadata.sidetone.revision": {"$not": {"$gte": revision}}},
-                       "update": settle}}
+def queued(document):
+    """The row of the outbox that made this document."""
+    (event,) = document["telnyx"]["webhookEvents"]
+    return {"leg": document["telnyx"]["callControlId"], "id": str(event["_id"]),
+            "body": json_util.dumps(event, json_options=json_util.RELAXED_JSON_OPTIONS)}
 
 
 def copy_indexes(source, target):
@@ -108,16 +89,18 @@ def indexes_of(mongo, name):
         return len(client[name][OURS].index_information()) > 5
 
 
-def bare_drains(folder, mongo, name, limit):
+def bare_drains(folder, toxiproxy, mongo, name, limit):
     """Rows a second of the loop that makes the first `limit` documents of `name` again."""
     twin, path = f"bare_{uuid.uuid4().hex[:8]}", folder / "operations"
     with contextlib.closing(pymongo.MongoClient(mongo.uri)) as client:
         with open(path, "wb") as out:
             for document in client[name][OURS].find().limit(limit):
-                out.write(bson.encode(operations(document)))
+                out.write(bson.encode(queued(document)))
         copy_indexes(client[name][OURS], client[twin][OURS])
-        done = subprocess.run([str(BENCH / "bare_drain"), mongo.uri, twin, OURS, str(BATCH), str(path)], capture_output=True,
+        link = toxiproxy.link(twin, mongo.port)
+        done = subprocess.run([str(BENCH / "bare_drain"), f"mongodb://127.0.0.1:{link.port}", twin, OURS, str(BATCH), str(path)], capture_output=True,
                               text=True, check=True)
+        link.remove()
         path.unlink()
         client.drop_database(twin)
     seen = dict(word.split("=") for word in done.stdout.split())
@@ -132,8 +115,8 @@ def drain(folder, signer, play, prepare):
             stack.callback(server.stop)
             server.start()
         ours, name = agent_drains(folder, toxiproxy, mongo, signer, play, prepare)
-        bare_drains(folder, mongo, name, WARM_ROWS)
-        bare = bare_drains(folder, mongo, name, ROWS)
+        bare_drains(folder, toxiproxy, mongo, name, WARM_ROWS)
+        bare = bare_drains(folder, toxiproxy, mongo, name, ROWS)
     print(f"Drain of {ROWS:,} queued CallLogs to MongoDB ({type(mongo).__name__}), batches of {BATCH}\n")
     print("| | rows a second |")
     print("|---|---|")

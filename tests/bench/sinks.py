@@ -88,23 +88,34 @@ def bare_fdatasync(folder, seconds=3):
     return took
 
 
+def on_cores_s(pid):
+    """(seconds that all threads ran, seconds that the loop was ready and had no core)"""
+    tasks = Path(f"/proc/{pid}/task")
+    ran = sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir())
+    return ran / 1e9, int((tasks / str(pid) / "schedstat").read_text().split()[1]) / 1e9
+
+
 def acknowledge(folder, signer):
     home = folder / f"agent-{uuid.uuid4()}"
     home.mkdir(parents=True)
     print(f"Webhook acknowledgement after commit, open loop, {CONNECTIONS} connections, {SECONDS} s each; ms from the moment due\n")
-    print("| a second | p50 | p99 | p99.9 | longest | not 200 | bare fdatasync p50, p99 | p99 / fdatasync p99 |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| a second | p50 | p99 | p99.9 | longest | not 200 | bare fdatasync p50, p99 | p99 / fdatasync p99 "
+          "| CPU µs a webhook | loop without a core, s |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     agent = harness.Agent(home, "log.level=error", signer=signer).start()
     try:
         for rate in RATES:
             disk = bare_fdatasync(folder)
             requests = folder / "requests"
             prepare(requests, signer, rate * SECONDS, agent.public, calls_of_eight())
+            before = on_cores_s(agent.process.pid)
             seen = play(agent, rate, requests)
+            ran, starved = (now - then for now, then in zip(on_cores_s(agent.process.pid), before))
             requests.unlink()
             bad = seen["sent"] - seen["ok"]
             print(f"| {rate:,} | {seen['p50_ms']:.2f} | {seen['p99_ms']:.2f} | {seen['p999_ms']:.2f} | {seen['max_ms']:.1f} | {bad:.0f} | "
-                  f"{share(disk, 0.5):.2f}, {share(disk, 0.99):.2f} | {seen['p99_ms'] / share(disk, 0.99):.1f} |", flush=True)
+                  f"{share(disk, 0.5):.2f}, {share(disk, 0.99):.2f} | {seen['p99_ms'] / share(disk, 0.99):.1f} | "
+                  f"{ran * 1e6 / seen['sent']:.0f} | {starved:.2f} |", flush=True)
     finally:
         agent.finish()
 
@@ -119,6 +130,7 @@ def main(words):
         sys.exit(__doc__)
     folder = Path(words[0]).resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} before the first measurement\n")
     for part in words[1:] or PARTS:
         PARTS[part](folder, harness.Signer())
         print()

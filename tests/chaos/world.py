@@ -44,13 +44,13 @@ class Group:
         self.servers, self.folder = servers, folder
         # Five groups, which is what 25 rounds have, see every number of agents, and both kinds of Redis.
         self.count = agents or (3, 2, 1, 2)[number % 4]
-        self.redis_kind = ("snapshot", "appendonly")[(number + number // 4) % 2]
+        self.redis_kind = ("snapshot", "appendonly")[(number + number // 8) % 2]
         self.redis, self.mongo = servers.redis[self.redis_kind], servers.mongo
         self.name = f"chaos_{secrets.token_hex(4)}"
         self.prefix = f"{{{self.name}}}:"
         self.signer = harness.Signer()
         self.agents, self.links = [], []
-        self.locks = {}
+        self.locks, self.over = {}, False
         self.done = Counter()
         self.killed_at = {}  # agent number: monotonic time of its newest end
 
@@ -73,6 +73,12 @@ class Group:
         return f"chaos{n}"
 
     def __exit__(self, *_):
+        # A fault under way ends first: it would start again what is ended here.
+        self.over = True
+        for lock in list(self.locks.values()):
+            lock.acquire()
+        for lock in self.locks.values():
+            lock.release()
         for agent in self.agents:
             if agent.alive:
                 agent.kill()
@@ -102,6 +108,8 @@ class Group:
         """One fault from beginning to end. Two on the same thing come one after the other."""
         key, act = self._action(fault)
         with self.locks.setdefault(key, threading.Lock()):
+            if self.over:
+                return
             self.done[f"{fault.what} {fault.on if fault.on != 'link' else key[1] + ' link'}"] += 1
             act(lambda: sleep(fault.length_s))
 

@@ -17,19 +17,11 @@ NAMES = sorted({path.parent.name for path in FIXTURES.glob("*/events.jsonl")} -
 LEFT_OUT = ("_id", "createdAt", "updatedAt", "__v")
 
 
-def pruned(value):
-    """Without the empty documents that an $unset leaves behind."""
-    if isinstance(value, dict):
-        inner = {key: pruned(member) for key, member in value.items()}
-        return {key: member for key, member in inner.items() if member != {}}
-    return [pruned(member) for member in value] if isinstance(value, list) else value
-
-
 def comparable(document):
     document = {key: value for key, value in document.items() if key not in LEFT_OUT}
     for key in ("agents", "wrote", "joined"):
         document["metadata"]["sidetone"].pop(key, None)
-    return pruned(document)
+    return document
 
 
 def relaxed(value):

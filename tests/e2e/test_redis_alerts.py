@@ -71,6 +71,14 @@ def test_the_end_of_the_call_closes_what_is_open(watched, server):
     assert watched.metric("sidetone_alerts_total", rule="stream_outage") == 0
 
 
+def test_an_outage_ends_with_the_call(watched, server):
+    call, stream = up(watched)
+    stream.drop()
+    until("an outage", lambda: ("stream_outage", "opened", "critical") in states(server, call))
+    call.hangup()
+    until("closed", lambda: ("stream_outage", "closed", "critical") in states(server, call))
+
+
 def test_lost_frames(watched, server):
     """30 s of frames in a moment: the windows go by the frames' own time."""
     call, stream = up(watched)

@@ -296,6 +296,22 @@ def test_a_link_that_is_half_open(live_agent, make_redis, toxiproxy):
     until("a hash again", lambda: time.time() * 1000 - int(keys.hash().get("updated_at", 0)) < 1000)
 
 
+def test_an_end_that_was_lost_on_its_way_is_told_again(live_agent, make_redis, toxiproxy):
+    server = make_redis()
+    link = toxiproxy.link("redis", server.port)
+    agent = live_agent(f"redis://127.0.0.1:{link.port}", "sidetone:", "redis.timeout_ms=300")
+    call = Call(agent)
+    call.initiated()
+    keys = Keys(server.client(), call)
+    until("a hash", keys.hash)
+    link.half_open("upstream")
+    call.hangup()
+    until("degraded", lambda: reasons(agent)[0] == "degraded")
+    link.mend()
+    until("the end is told", lambda: keys.ended() > 0)
+    assert not keys.live()
+
+
 def test_stops_in_time_while_redis_hangs(live_agent, make_redis):
     server = make_redis()
     agent = live_agent(server.url)

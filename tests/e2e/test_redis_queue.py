@@ -187,6 +187,17 @@ def test_a_lost_tail_goes_again(redis_server):
     assert queued_legs(redis_server.client()) == [f"leg{n}" for n in range(1, 21)]
 
 
+def test_a_field_older_than_what_was_sent(redis_server):
+    client = redis_server.client()
+    with Queue(redis_server.url) as queue:
+        queue.looked(0)
+        queue.add(range(1, 11))
+        client.hset("sidetone:outbox", "a1", 7)
+        client.client_kill_filter(_type="normal", skipme=True)
+        queue.deliver([(10, "leg10")], 10)  # finds the connection gone
+        assert until("the way back", lambda: (row if (row := queue.look(10)) >= 0 else None)) == 7
+
+
 def test_a_tail_behind_a_stuck_row_is_missed_too(redis_server):
     """The low-water mark does not move while row 5 is stuck, but what follows it is in the queue."""
     with Queue(redis_server.url) as queue:
