@@ -74,7 +74,7 @@ FUZZ_SECONDS ?= 60
 JOBS := $(shell nproc)
 
 .PHONY: all debug deps deb-deps check-deps demo check test unit fixtures-test e2e asan fuzz fuzz-brief oom oom-brief bench services \
-  chaos judges-test lint format install install-files deb package clean
+  chaos judges-test lint sample format install install-files deb package clean
 all: $(OUT)/sidetone
 
 $(OUT)/sidetone: $(MAIN) $(LIBRARY)
@@ -214,6 +214,10 @@ check: check-deps
 
 lint:
 	@tests/lint
+
+# The sample configuration, after a row of config/options.c has changed.
+sample: $(OUT)/tools/print_sample
+	$(OUT)/tools/print_sample > config/sidetone.conf
 
 format:
 	clang-format -i $(wildcard */*.c */*.h tests/fuzz/*.c tests/tools/*.c)

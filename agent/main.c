@@ -46,13 +46,16 @@ static const struct command {
      CONFIGURATION "Looks into store.dir: give the -c and -o of `serve`, which may run meanwhile.\n"},
     {"outbox", command_outbox,
      "[-c FILE] [-o ...] list [--sink S] [--dead] | show ROW | retry ROW|all | drop ROW",
-     "  list                  rows that wait for MongoDB or Redis, or that those have refused\n"
+     "  list                  rows that wait for MongoDB or Redis, or that those have refused; a column a "
+     "sink:\n"
+     "                        pending, done, dead (refused), dropped, - (not for it)\n"
      "  --sink S              for mongo, redis_queue or redis_alerts; without it, for what is configured\n"
      "  --dead                refused ones only\n"
      "  show ROW              all of a row\n"
      "  retry ROW|all         a dead row is tried again; all of them\n"
      "  drop ROW              a row that waits or is dead is given up\n" CONFIGURATION
-     "Works while `serve` runs, which sees a change within 2 s.\n"},
+     "Looks into store.dir: give the -c and -o of `serve`, which may run meanwhile and sees a change within "
+     "2 s.\n"},
     {"options", command_options, "    every option, tab-separated",
      "Columns: section.key, type, default, unit, meaning.\n"},
     {"check", command_check, "[-c FILE] [-o ...] [--connect]     check the configuration",

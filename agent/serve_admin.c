@@ -41,10 +41,7 @@ static bool is_action(const char *path, char *id, size_t id_bytes, const char **
 }
 
 /* A form or a script of a foreign page cannot name this type without being asked first. */
-static int action_headers(const struct serve *s, const struct http_request *request, const char *name,
-                          const char **allow) {
-  enum command command;
-  if (!serve_commands_ready(s) || !command_find(name, &command)) return 404;
+static int action_headers(const struct http_request *request, const char **allow) {
   if (strcmp(request->method, "POST") != 0) {
     *allow = "POST";
     return 405;
@@ -67,7 +64,7 @@ static int admin_headers(void *arg, const struct http_request *request, const ch
   }
   char id[160];
   const char *action;
-  if (is_action(request->path, id, sizeof id, &action)) return action_headers(s, request, action, allow);
+  if (is_action(request->path, id, sizeof id, &action)) return action_headers(request, allow);
   if (!known) return 404;
   if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0) return 0;
   *allow = "GET, HEAD";
@@ -196,10 +193,23 @@ static void one_call(struct serve *s, conn_id conn, const char *id) {
   server_reply(s->server, conn, 500, NULL, NULL, 0);
 }
 
+static void no_such_command(struct serve *s, conn_id conn) {
+  char text[256] = "{\"error\":\"no such command; there are";
+  for (enum command c = COMMAND_ANSWER; c < COMMANDS; c++)
+    snprintf(text + strlen(text), sizeof text - strlen(text), "%s %s", c > COMMAND_ANSWER ? "," : "",
+             command_name(c));
+  snprintf(text + strlen(text), sizeof text - strlen(text), "\"}");
+  reply_text(s, conn, 404, json_media_type, text);
+}
+
 static void order(struct serve *s, conn_id conn, const char *id, const char *name) {
   enum command command;
   const char *leg = engine_leg_of(s->engine, id);
-  if (leg == NULL || !command_find(name, &command)) {
+  if (!serve_commands_ready(s)) {
+    reply_text(s, conn, 404, json_media_type, "{\"error\":\"without telnyx.api_key there are no commands\"}");
+  } else if (!command_find(name, &command)) {
+    no_such_command(s, conn);
+  } else if (leg == NULL) {
     reply_text(s, conn, 404, json_media_type, "{\"error\":\"no such call is up here\"}");
   } else if (!serve_commands_order(s, conn, leg, command)) {
     reply_text(s, conn, 503, json_media_type, "{\"error\":\"the command could not be queued\"}");

@@ -45,7 +45,8 @@ static const struct phrase {
     {"SSL", "TLS failed"},
     {"connection refused", "connection refused"},
     {"connection timeout", "no answer within the time: a firewall between, or one side without TLS"},
-    {"socket timeout", "no answer within the time: a firewall between, or one side without TLS"},
+    {"socket timeout", "no answer within the time: a firewall between, one side without TLS, or no MongoDB"},
+    {"Invalid reply", "what answers there is no MongoDB"},
     {"connection closed", "the server closed the connection: it may want TLS"},
 };
 
@@ -62,6 +63,8 @@ static const char *words_for(struct check *c, const bson_error_t *error) {
   for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
     if (strcasestr(error->message, phrases[i].in_message) != NULL) return phrases[i].words;
   if (error->domain == MONGOC_ERROR_SERVER_SELECTION && knows_a_secondary(c)) return "no primary";
+  if (error->domain == MONGOC_ERROR_SERVER_SELECTION && mongoc_uri_get_replica_set(c->link.uri) != NULL)
+    return "no server of the URI's replicaSet";
   return "cannot be used";
 }
 
@@ -148,7 +151,7 @@ bool mongo_check(const struct mongo_options *options, void (*line)(void *arg, co
   char why[400];
   if (brief.server_selection_ms > selection_ms) brief.server_selection_ms = selection_ms;
   if (mongo_link_init(&c.link, &brief, true, why, sizeof why) != 0) {
-    say(&c, why, "");
+    say(&c, "mongo.uri", why);
     return false;
   }
   bool well = mongo_link_open(&c.link, &outcome) == 0;
@@ -158,6 +161,7 @@ bool mongo_check(const struct mongo_options *options, void (*line)(void *arg, co
     failed(&c, &error);
   }
   well = well && connects(&c) && may_write(&c) && has_indexes(&c);
+  if (well) say(&c, "fine", "");
   mongo_link_free(&c.link);
   return well;
 }

@@ -73,7 +73,7 @@ static bool has_stray_at(const char *uri) {
 }
 
 static int malformed(const char *uri, const char *message, char *why, size_t why_bytes) {
-  snprintf(why, why_bytes, "mongo.uri is malformed: %s",
+  snprintf(why, why_bytes, "malformed: %s",
            quotes_secret(message, uri)
                ? "its user name or password is not percent-encoded, or an option is wrong"
                : message);

@@ -143,6 +143,14 @@ static bool secure(redisContext *c, const char *host, struct redis_fault *fault)
 }
 #endif
 
+static void name_server(const struct redis_address *address, char *out, size_t out_bytes) {
+  if (address->path[0] != '\0') {
+    snprintf(out, out_bytes, "%s", address->path);
+  } else {
+    snprintf(out, out_bytes, "%s port %d", address->host, address->port);
+  }
+}
+
 static redisContext *dial(const struct redis_address *address, int64_t timeout_ms,
                           struct redis_fault *fault) {
   struct timeval wait = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
@@ -151,11 +159,7 @@ static redisContext *dial(const struct redis_address *address, int64_t timeout_m
                           : redisConnectWithTimeout(address->host, address->port, wait);
   if (c == NULL || c->err != 0) {
     char what[300];
-    if (local) {
-      snprintf(what, sizeof what, "%s", address->path);
-    } else {
-      snprintf(what, sizeof what, "%s port %d", address->host, address->port);
-    }
+    name_server(address, what, sizeof what);
     fault_of_context(c, what, fault);
   } else if (redisSetTimeout(c, wait) != REDIS_OK) {
     fault_of_context(c, "timeouts", fault);
@@ -203,6 +207,17 @@ static bool greeting(struct link *l, const struct redis_address *address, struct
   return greet(l, 1, ping, false, fault); /* LOADING, NOAUTH and a replica without its master show here */
 }
 
+/* Which server said so; and one that hangs up on a greeting, or answers with something else, may not be what it was
+ * taken for. */
+static void say_who(const struct redis_address *address, struct redis_fault *fault) {
+  const struct redis_fault said = *fault;
+  bool odd = strcmp(said.kind, "network") == 0;
+  char what[300];
+  name_server(address, what, sizeof what);
+  snprintf(fault->text, sizeof fault->text, "%.70s: %.90s%s", what, said.text,
+           odd ? "; it may want TLS, or be no Redis" : "");
+}
+
 struct link *link_open(const struct redis_address *address, int64_t timeout_ms, struct link_guard *guard,
                        struct redis_fault *fault) {
   redisContext *c = dial(address, timeout_ms, fault);
@@ -218,6 +233,8 @@ struct link *link_open(const struct redis_address *address, int64_t timeout_ms, 
     *fault = (struct redis_fault){"network", "interrupted"};
   } else if (greeting(l, address, fault)) {
     return l;
+  } else {
+    say_who(address, fault);
   }
   link_close(l);
   return NULL;

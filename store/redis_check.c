@@ -177,6 +177,7 @@ static void check_commands(struct check *c) {
   bool there = redis_flush(c->redis, on_frame_answer, c);
   bool framed = there && c->good; /* else what follows would be done, not discarded */
   c->good = c->good && before;
+  if (there && !framed) fault(c, "the other commands were not tried: that takes MULTI, EXEC and DISCARD", "");
   if (framed) {
     struct answers answers = {.check = c, .first = 1};
     redis_add(c->redis, 1, multi, NULL);

@@ -99,10 +99,11 @@ static int parse_tcp(const char *at, struct redis_address *out, char *why, size_
     return refuse(why, why_bytes, "user or password: a bad %-escape, or too long");
   const char *slash = memchr(at, '/', (size_t)(rest_end - at));
   if (!take_host(at, slash != NULL ? slash : rest_end, out))
-    return refuse(why, why_bytes, "no usable host and port");
+    return refuse(why, why_bytes,
+                  "no usable host and port; wanted is HOST or HOST:PORT, PORT from 1 to 65535");
   if (slash != NULL && slash + 1 < rest_end &&
       !number(slash + 1, (size_t)(rest_end - slash - 1), 0, DB_MAX, &out->db)) {
-    return refuse(why, why_bytes, "the database after the last / is no number");
+    return refuse(why, why_bytes, "the database after the last / is no number from 0 to 1000000");
   }
   if (query != NULL && !take_query(query + 1, out))
     return refuse(why, why_bytes, "after ? only db=N is known");

@@ -262,7 +262,7 @@ static void the_listing_has_five_columns(void **state) {
   assert_int_equal(lines, option_count + secrets);
   free(text);
   text = printed(config_print_options);
-  assert_non_null(strstr(text, "telnyx.signature_tolerance_s\tinteger 1..86400\t300\ts\twindow"));
+  assert_non_null(strstr(text, "telnyx.signature_tolerance_s\tinteger 1..86400\t300\ts\thow far"));
   assert_non_null(strstr(
       text, "postgres.url\tsecret\t\t\tPostgreSQL of the analytics schema; empty: off; not built yet\n"));
   assert_non_null(strstr(text, "admin.token_file\ttext\t\t\tfile that holds admin.token\n"));

@@ -607,11 +607,12 @@ def test_many_legs_are_read_in_parts(driver, mongo):
 def test_check_says_what_is_missing_and_what_is_there(mongo, driver):
     status, text = check(mongo.uri, mongo.database)
     assert status == 0 and "mongo: connected, server version " in text
-    assert text.count(" is missing\n") == 27 and text.endswith("mongo: missing indexes are made when the agent starts\n")
+    assert text.count(" is missing\n") == 27
+    assert text.endswith("mongo: missing indexes are made when the agent starts\nmongo: fine\n")
     assert mongo.db.calllogs.count_documents({}) == 0
     driver.ask("look_after")
     status, text = check(mongo.uri, mongo.database)
-    assert status == 0 and len(text.splitlines()) == 1
+    assert status == 0 and text.splitlines()[1:] == ["mongo: fine"]
 
 
 @pytest.mark.parametrize("uri, words", [
@@ -619,11 +620,11 @@ def test_check_says_what_is_missing_and_what_is_there(mongo, driver):
     ("mongodb+srv://cluster.nowhere.invalid/", "mongo: cannot resolve the SRV record"),
     ("mongodb://127.0.0.1:1/", "mongo: connection refused"),
     ("mongodb://user:redherring@127.0.0.1:1/?w=nonsense=1", "mongo: "),
-    ("mongodb://user:red/herring@127.0.0.1/", "mongo: mongo.uri is malformed"),
-    ("mongodb://user:red@herring@127.0.0.1/", "mongo: mongo.uri is malformed"),
-    ("mongodb://user:red%herring@127.0.0.1/", "mongo: mongo.uri is malformed"),
-    ("mongodb://user:1234/herring@127.0.0.1/", "mongo: mongo.uri is malformed"),
-    ("mongodb://user:1234?herring@127.0.0.1/", "mongo: mongo.uri is malformed"),
+    ("mongodb://user:red/herring@127.0.0.1/", "mongo: mongo.uri: malformed: "),
+    ("mongodb://user:red@herring@127.0.0.1/", "mongo: mongo.uri: malformed: "),
+    ("mongodb://user:red%herring@127.0.0.1/", "mongo: mongo.uri: malformed: "),
+    ("mongodb://user:1234/herring@127.0.0.1/", "mongo: mongo.uri: malformed: "),
+    ("mongodb://user:1234?herring@127.0.0.1/", "mongo: mongo.uri: malformed: "),
     ("mongodb://user@127.0.0.1:1/?tls=true&tlsCertificateKeyFile=/x&tlsCertificateKeyFilePassword=herring", "mongo: "),
 ])
 def test_check_names_the_fault_and_never_the_password(uri, words):
@@ -631,6 +632,26 @@ def test_check_names_the_fault_and_never_the_password(uri, words):
     assert status == 1 and text.startswith(words)
     for part in ("red", "herring", "1234"):
         assert part not in text.replace("refused", "").replace("server", "")
+
+
+def test_check_tells_a_wrong_replica_set(mongo):
+    status, text = check(mongo.uri + "/?replicaSet=nobodys", "d")
+    assert status == 1 and text.startswith("mongo: no server of the URI's replicaSet")
+
+
+def test_check_tells_another_server_than_mongodb():
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        def answer():
+            link, _ = door.accept()
+            with link:
+                link.recv(64)
+                link.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        status, text = check(f"mongodb://127.0.0.1:{door.getsockname()[1]}/", "d")
+        thread.join()
+    assert status == 1 and text.startswith("mongo: what answers there is no MongoDB")
 
 
 class TlsDoor:

@@ -1,21 +1,25 @@
 """What is wrong between us and a Redis, in words (contract 1, `check --connect`), and the least that an ACL user needs."""
+import socket
 import subprocess
+import threading
 
 import pytest
 
 import harness
 from fake_telnyx import Call
-from harness import until
+from harness import ROOT, until
 from redis_tools import Queue, queued_legs
 
 TOOL = harness.BINARY.parent / "tools" / "redis_check"
 
-# The list that README gives.
-COMMANDS = ("ping client|setname info multi exec discard eval evalsha exists get set del hset hget hmget hincrby pexpire "
-            "zadd zrem zrange publish xadd xlen xrange xtrim xgroup|create xinfo|groups xinfo|consumers xpending").split()
+# The line that docs/servers.md gives, without `select`, which only a database other than 0 takes.
+RECIPE = next(line.split() for line in (ROOT / "docs/servers.md").read_text().splitlines()
+              if line.strip().startswith("ACL SETUSER sidetone "))
+COMMANDS = [word[1:] for word in RECIPE if word[0] == "+" and word != "+select"]
+KEYS, CHANNELS = (next(word for word in RECIPE if word[0] == sign) for sign in "~&")
 
 
-def user(commands=COMMANDS, keys="~sidetone:*", channels="&sidetone:live"):
+def user(commands=COMMANDS, keys=KEYS, channels=CHANNELS):
     return f"agent on >secret resetchannels {channels} {keys} -@all " + " ".join("+" + c for c in commands)
 
 
@@ -59,9 +63,26 @@ def test_passwords(make_redis):
     server = make_redis(requirepass="secret")
     assert check(f"redis://:secret@127.0.0.1:{server.port}") == (0, ["redis: fine"])
     status, [line] = check(f"redis://:secretive@127.0.0.1:{server.port}")
-    assert status == 1 and "WRONGPASS" in line
+    assert status == 1 and f"127.0.0.1 port {server.port}: WRONGPASS" in line
     status, [line] = check(f"redis://127.0.0.1:{server.port}")
-    assert status == 1 and "NOAUTH" in line
+    assert status == 1 and f"127.0.0.1 port {server.port}: NOAUTH" in line
+
+
+def test_another_server_than_redis():
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+
+        def answer():
+            link, _ = door.accept()
+            with link:
+                link.recv(64)
+                link.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        status, [line] = check(f"redis://127.0.0.1:{port}")
+        thread.join()
+    assert status == 1 and f"127.0.0.1 port {port}" in line and "no Redis" in line
 
 
 def test_tls_is_refused_in_words_where_it_is_missing():
