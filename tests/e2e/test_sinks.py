@@ -1,5 +1,6 @@
 """The whole way: webhooks and media of one leg at one agent or at several, MongoDB and Redis behind them, and what the
 servers' absence does. Read back with pymongo and redis-py."""
+import base64
 import json
 import time
 
@@ -248,3 +249,40 @@ def test_a_leg_has_4_mib_of_payloads(make_agent, signer, options, mongo):
     cut = [row for row in document["telnyx"]["webhookEvents"] if row["payload"] == {"truncated": True}]
     full = [row for row in document["telnyx"]["webhookEvents"] if len(row["payload"].get("text", "")) == 31000]
     assert 120 < len(full) < 136 and len(cut) >= 5 and document["status"] == "completed"
+
+
+def test_a_call_that_the_application_named_is_one_live_call(agents, mongo, redis):
+    """Webhooks, which name it, at one agent; the stream, which does not, at another: one name while it runs, and no
+    key 6 s after the end."""
+    name = "CALL_1700000000000_abcdefghi"
+    state = base64.b64encode(json.dumps({"callLogId": name}).encode()).decode()
+    call = Call(agents[0], client_state=state)
+    call.initiated()
+    call.answered()
+    call.agent = agents[1]
+    stream = call.stream().start().media(100)
+    until("its name at the agent with the stream", lambda: [row["callLogId"] for row in agents[1].live()] == [name])
+    calls = f"{redis.prefix}calls"
+    until("one live call", lambda: redis.client.zrange(calls, 0, -1) == [name]
+          and redis.client.keys(f"{redis.prefix}call:*") == [f"{redis.prefix}call:{name}"])
+    call.agent = agents[2]
+    call.hangup()
+    until("no live key", lambda: not redis.client.exists(calls) and not redis.client.keys(f"{redis.prefix}call:*"),
+          deadline_s=6)
+    assert stream.closed() == 1000  # it has been told
+
+
+def test_an_agent_that_knows_only_the_stream_hears_of_the_end(make_agent, signer, options, mongo, redis):
+    """MongoDB is not in time: the agent with the stream knows the derived name alone."""
+    hears, streams = make_agent(*options, signer=signer), make_agent(*options[2:], signer=signer)
+    state = base64.b64encode(json.dumps({"callLogId": "CALL_1_named"}).encode()).decode()
+    call = Call(hears, client_state=state)
+    call.initiated()
+    call.agent = streams
+    call.stream().start().media(100)
+    until("the derived name", lambda: redis.client.exists(f"{redis.prefix}call:{call.id}"))
+    call.agent = hears
+    call.hangup()
+    until("no live key", lambda: not redis.client.exists(f"{redis.prefix}calls") and not redis.client.keys(
+        f"{redis.prefix}call:*"), deadline_s=6)
+    assert redis.client.exists(f"{redis.prefix}ended:{call.id}")
