@@ -32,11 +32,12 @@ static void go_back_to(struct redis_queue *q, int64_t row) {
   pthread_mutex_unlock(&q->lock);
 }
 
-void redis_queue_compare(struct redis_queue *q, bool has_row, int64_t row, int64_t additions) {
+bool redis_queue_compare(struct redis_queue *q, bool has_row, int64_t row, int64_t additions) {
   bool lost = (!has_row && q->row > 0) || (has_row && row < q->row) || additions < q->additions_sent;
   if (lost) go_back_to(q, has_row ? row : 0);
   q->row = has_row ? row : 0;
   q->additions_sent = additions;
+  return !lost;
 }
 
 /* The first look of this process: the cursor is all that is known of what was sent. Rows above it may be in the

@@ -212,7 +212,31 @@ def test_a_tail_lost_between_two_batches_is_noticed_by_the_next(redis_server):
         raw.restore("sidetone:calllogs", 0, before[1], replace=True)
         queue.document("leg7", 7)
         assert queue.deliver([(7, "leg7")], 7)[7][0] == "done"
-        assert queue.look(7) == 3
+        # Were the agent killed now, its next process would still see the hole: the field does not jump over it.
+        assert raw.hget("sidetone:outbox", "a1") == b"3"
+        queue.document("leg8", 8)
+        assert queue.deliver([(8, "leg8")], 8)[8][:2] == ("away", "lost_tail")
+        assert raw.hget("sidetone:outbox", "a1") == b"3"
+        assert queue.look(8) == 3
+        queue.add(range(4, 9))
+    with Queue(redis_server.url) as queue:
+        assert queue.looked(8) == 8
+    assert set(queued_legs(redis_server.client())) == {f"leg{n}" for n in range(1, 9)}
+
+
+def test_a_tail_behind_a_stuck_row_is_not_jumped_over_either(redis_server):
+    with Queue(redis_server.url) as queue:
+        queue.looked(0)
+        queue.add(range(1, 5))
+        raw = redis_py.Redis(port=redis_server.port)
+        before = raw.dump("sidetone:outbox"), raw.dump("sidetone:calllogs")
+        queue.add(range(6, 9), low_water=4)  # row 5 is stuck
+        raw.restore("sidetone:outbox", 0, before[0], replace=True)
+        raw.restore("sidetone:calllogs", 0, before[1], replace=True)
+        queue.document("leg5", 5)
+        assert queue.deliver([(5, "leg5")], 8)[5][0] == "done"
+        assert raw.hget("sidetone:outbox", "a1") == b"4"
+        assert queue.look(8) == 4
 
 
 def test_flushall(redis_server):
