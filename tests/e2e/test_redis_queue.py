@@ -329,6 +329,15 @@ def test_a_group_that_reads_nothing_is_named_and_holds_no_longer(redis_server):
     assert queued_legs(client) == ["old4"]
 
 
+def test_a_group_of_any_bytes_is_named(make_agent, signer, redis_server):
+    raw = redis_py.Redis(port=redis_server.port)
+    raw.xadd("sidetone:calllogs", {"callControlId": "old"}, id=f"{int(time.time() * 1000) - 200 * 3600 * 1000}-0")
+    raw.xgroup_create("sidetone:calllogs", b"idle\xff\xc3", "0")
+    agent = make_agent(f"redis.url={redis_server.url}", signer=signer)
+    reasons = until("the group is named", lambda: agent.get("/readyz").json()["reasons"])
+    assert "idle\ufffd\ufffd" in reasons[0]["text"]
+
+
 def test_when_nobody_reads_only_what_is_older_than_the_timeout_goes(redis_server):
     client = redis_server.client()
     now_ms = int(time.time() * 1000)
