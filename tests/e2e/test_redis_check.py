@@ -10,7 +10,7 @@ from redis_tools import Queue, queued_legs
 
 TOOL = harness.BINARY.parent / "tools" / "redis_check"
 
-# The list that README gives.
+# The list that README gives (test_the_list_is_that_of_the_readme).
 COMMANDS = ("ping client|setname info multi exec discard eval evalsha exists get set del hset hget hmget hincrby pexpire "
             "zadd zrem zrange publish xadd xlen xrange xtrim xgroup|create xinfo|groups xinfo|consumers xpending").split()
 
@@ -98,6 +98,12 @@ def test_clusters(make_redis):
 
 
 # ---- ACL users
+
+
+def test_the_list_is_that_of_the_readme():
+    text = (harness.ROOT / "README.md").read_text()
+    words = text[text.index("ACL SETUSER agent"):].split("\n\n")[0].split()
+    assert words[2:] == user().replace(">secret", ">password").split()
 
 
 def test_the_least_that_a_user_needs(make_redis, make_agent, signer):
