@@ -172,6 +172,18 @@ def test_a_server_that_still_reads_its_data(make_redis):
 # ---- the lost tail
 
 
+def test_a_look_that_is_allowed_again_is_no_trouble_any_more(redis_server):
+    """Not only at the next trimming, up to a minute later."""
+    client = redis_server.client()
+    rights = ("agent", "on", ">secret", "resetchannels", "~*", "+@all")
+    client.execute_command("ACL", "SETUSER", *rights, "-xgroup")
+    with Queue(f"redis://agent:secret@127.0.0.1:{redis_server.port}") as queue:
+        until("the refusal", lambda: queue.look(0) and "group loader: NOPERM" in queue.stats()["trouble"])
+        client.xgroup_create("sidetone:calllogs", "loader", "0", mkstream=True)  # BUSYGROUP from now on
+        client.execute_command("ACL", "SETUSER", *rights)
+        until("no trouble", lambda: queue.look(0) and not queue.stats()["trouble"])
+
+
 def test_a_lost_tail_goes_again(redis_server):
     with Queue(redis_server.url) as queue:
         queue.looked(0)
