@@ -28,7 +28,7 @@ def settled(mongo, leg, facts):
     """The leg's document once it has so many webhooks and is complete."""
     def look():
         document = mongo.db.calllogs.find_one({"telnyx.callControlId": leg})
-        good = document and len(document["telnyx"]["webhookEvents"]) == facts and sidetone_of(document).get("complete")
+        good = document and len(document["telnyx"].get("webhookEvents", ())) == facts and sidetone_of(document).get("complete")
         return document if good else None
     return until(f"the settled document of {leg}", look)
 
@@ -286,3 +286,21 @@ def test_an_agent_that_knows_only_the_stream_hears_of_the_end(make_agent, signer
     until("no live key", lambda: not redis.client.exists(f"{redis.prefix}calls") and not redis.client.keys(
         f"{redis.prefix}call:*"), deadline_s=6)
     assert redis.client.exists(f"{redis.prefix}ended:{call.id}")
+
+
+@pytest.mark.parametrize("theirs, joined", (({"metadata": "text"}, False), ({"metadata": {"sidetone": 5}}, False),
+                                            ({"tags": None, "quality": {"issues": None}}, True)))
+def test_a_document_of_the_application_of_any_shape_costs_no_calllog(make_agent, signer, options, mongo, theirs, joined):
+    """Where it cannot take the leg's facts, the leg has a document of its own, and the conflict is noted."""
+    agent = make_agent(*options, signer=signer)
+    mongo.db.calllogs.insert_one({"callLogId": "CALL_1_odd", **theirs})
+    state = base64.b64encode(json.dumps({"callLogId": "CALL_1_odd"}).encode()).decode()
+    call = Call(agent, client_state=state)
+    call.initiated()
+    call.hangup()
+    document = settled(mongo, call.leg, 2)
+    quiet(agent)
+    assert document["status"] == "failed" and "no-lead" in document["tags"]
+    assert (document["callLogId"] == "CALL_1_odd") == joined
+    assert sidetone_of(document).get("callLogIdConflict") == (None if joined else "CALL_1_odd")
+    assert agent.metric("sidetone_outbox_rows", sink="mongo", state="dead") == 0
