@@ -213,24 +213,40 @@ static void add_all(struct batch *b, int64_t low_water) {
 
 /* ---- the driver ------------------------------------------------------------------------------ */
 
-/* Room in the stream for that many entries? */
-static bool have_room(struct redis_queue *q, size_t wanted, struct sink_outcome *out) {
+/* How many entries the stream takes; -1: `out`. */
+static int64_t room_in_stream(struct redis_queue *q, struct sink_outcome *out) {
   const char *const argv[] = {"XLEN", q->stream};
   const struct redis_reply *reply = redis_ask(q->redis, 2, argv, NULL);
   if (reply == NULL) {
     redis_away(q, out);
-    return false;
+    return -1;
   }
   redis_classify(reply, out);
-  if (out->result != SINK_DONE) return false;
-  bool full = reply->integer > q->options.queue_max - (int64_t)wanted;
+  if (out->result != SINK_DONE) return -1;
   pthread_mutex_lock(&q->lock);
   q->stats.length = reply->integer;
-  q->stats.full = full;
   pthread_mutex_unlock(&q->lock);
-  if (!full) return true;
-  away(out, "queue_full", "the queue has redis.queue_max entries: rows wait on disk");
-  return false;
+  return reply->integer < q->options.queue_max ? q->options.queue_max - reply->integer : 0;
+}
+
+/* Entries that the stream has no room for wait, and the field with them. */
+static bool keep_to_room(struct batch *b, struct sink_outcome *fault) {
+  size_t wanted = 0;
+  for (size_t i = 0; i < b->count; i++) wanted += b->legs[i].has_entry;
+  if (wanted == 0) return true;
+  int64_t room = room_in_stream(b->q, fault);
+  if (room < 0) return false;
+  for (size_t i = 0; i < b->count; i++) {
+    struct leg *l = &b->legs[i];
+    if (!l->has_entry || room-- > 0) continue;
+    away(&l->outcome, "queue_full", "the queue has redis.queue_max entries: rows wait on disk");
+    entry_free(&l->entry);
+    l->has_entry = false;
+  }
+  pthread_mutex_lock(&b->q->lock);
+  b->q->stats.full = room < 0;
+  pthread_mutex_unlock(&b->q->lock);
+  return true;
 }
 
 static size_t collect_legs(struct batch *b, const struct sink_row *rows, size_t count) {
@@ -256,9 +272,7 @@ static bool deliver_batch(struct batch *b, int64_t low_water, struct sink_outcom
     return false;
   }
   if (!read_documents(b, fault)) return false;
-  size_t wanted = 0;
-  for (size_t i = 0; i < b->count; i++) wanted += b->legs[i].has_entry;
-  if (wanted > 0 && !have_room(q, wanted, fault)) return false;
+  if (!keep_to_room(b, fault)) return false;
   add_all(b, low_water);
   return true;
 }
