@@ -20,6 +20,7 @@ enum {
   FORGET_AFTER_US = 10000000, /* a complete call leaves memory */
   ASK_EVERY_US = 60000000,    /* a quiet leg, elsewhere (8.4) */
   ASK_AGAIN_US = 5000000,     /* when somebody says that it has ended */
+  ASK_FIRST_US = 1000000,     /* of a stream whose webhooks went elsewhere; then at twice the time each */
   MISSING_AFTER_US = 5000000, /* a lost stream may come again by itself (telnyx-protocol.md 1.8) */
   SETTLE_EVERY_US = 200000,   /* of one leg, but for its end */
   EAGER_FACTS = 64,           /* a leg of more facts is settled once a second, not at each of them */
@@ -114,6 +115,8 @@ void call_miss_stream(struct call *c, const struct moment *at, const char *cause
  * with the last process, NULL: none. */
 void call_miss_at_start(struct call *c, const struct moment *at, const char *cut);
 void call_tick_quiet(struct engine *e, const struct moment *at, struct call *c);
+/* A leg that streams here. */
+void call_tick_unheard(struct engine *e, const struct moment *at, struct call *c);
 
 /* engine_alerts.c: judges a live call, closes the alerts of one that has ended. */
 void call_tick_alerts(struct engine *e, const struct moment *at, struct call *c);

@@ -41,7 +41,7 @@ static bool is_due(const struct moment *at, const struct call *c) {
 
 static void ask(struct engine *e, const struct moment *at, struct call *c) {
   c->asked_us = at->mono_us;
-  e->effects.ask_elsewhere(e->effects.arg, c->facts->leg, is_due(at, c));
+  e->effects.ask_elsewhere(e->effects.arg, c->facts->leg, c->socket == NULL && is_due(at, c));
 }
 
 void call_miss_stream(struct call *c, const struct moment *at, const char *cause) {
@@ -80,6 +80,17 @@ void call_tick_quiet(struct engine *e, const struct moment *at, struct call *c) 
              (c->asked_us == 0 || at->mono_us - c->asked_us >= ASK_EVERY_US)) {
     ask(e, at, c);
   }
+}
+
+/* Its webhooks went to other agents. Without them nobody here knows the callLogId that they name, and one leg would be
+ * two calls to supervisors. */
+void call_tick_unheard(struct engine *e, const struct moment *at, struct call *c) {
+  int64_t opened_us = c->socket->opened.mono_us, asked_us = c->asked_us > opened_us ? c->asked_us : opened_us,
+          pause_us = asked_us - opened_us;
+  if (e->effects.ask_elsewhere == NULL || json_array_size(c->facts->webhooks) > 0) return;
+  if (pause_us < ASK_FIRST_US) pause_us = ASK_FIRST_US;
+  if (pause_us > ASK_EVERY_US) pause_us = ASK_EVERY_US;
+  if (at->mono_us - asked_us >= pause_us) ask(e, at, c);
 }
 
 /* A socket or an end may have come meanwhile. */

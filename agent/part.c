@@ -235,3 +235,9 @@ struct part *part_from_json(const json_t *json) {
   part_free(part);
   return NULL;
 }
+
+int64_t part_grew_at_ms(const struct part *part) {
+  int64_t at_ms = part->opened_ms;
+  if (part->last_frame_ms > at_ms) at_ms = part->last_frame_ms;
+  return part->closed_ms > at_ms ? part->closed_ms : at_ms;
+}

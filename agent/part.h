@@ -45,5 +45,7 @@ void part_free(struct part *part);
 json_t *part_to_json(const struct part *part);
 /* NULL when the JSON is not a part. */
 struct part *part_from_json(const json_t *json);
+/* When it grew last: opened, had a frame, or closed; wall clock, epoch ms. */
+int64_t part_grew_at_ms(const struct part *part);
 
 #endif

@@ -9,6 +9,7 @@
 #include "store/outbox.h"
 #include "telnyx/stream_key.h"
 #include "telnyx/timestamp.h"
+#include "telnyx/utf8.h"
 
 static const char json_media_type[] = "application/json", text_media_type[] = "text/plain; charset=utf-8";
 static const char calls_path[] = "/api/v1/calls";
@@ -73,10 +74,26 @@ static int admin_headers(void *arg, const struct http_request *request, const ch
 
 /* ---- /readyz --------------------------------------------------------------------------------- */
 
+/* Texts of servers and names of their groups may be any bytes, or cut in the middle of a character. */
+static json_t *readable(const char *text) {
+  static const char unknown[] = "\xef\xbf\xbd"; /* U+FFFD */
+  struct buffer clean = {0};
+  for (size_t left = strlen(text), bytes; left > 0; text += bytes, left -= bytes) {
+    bytes = utf8_character(text, left);
+    buffer_put_text(&clean, bytes == 0 ? unknown : "");
+    buffer_put(&clean, text, bytes);
+    if (bytes == 0) bytes = 1;
+  }
+  json_t *value = json_stringn(clean.data != NULL ? clean.data : "", clean.bytes);
+  free(clean.data);
+  return value;
+}
+
 void serve_add_reason(json_t *reasons, const char *part, int64_t since_ms, const char *text) {
   char since[TIMESTAMP_BYTES];
   timestamp_format_ms(since_ms, since);
-  json_array_append_new(reasons, json_pack("{s:s, s:s, s:s}", "part", part, "since", since, "text", text));
+  json_array_append_new(reasons,
+                        json_pack("{s:s, s:s, s:o}", "part", part, "since", since, "text", readable(text)));
 }
 
 static void ready(struct serve *s, conn_id conn) {

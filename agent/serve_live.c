@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/fold.h"
 #include "agent/log.h"
 #include "agent/serve.h"
 #include "store/redis_sinks.h"
@@ -129,10 +130,17 @@ static void on_timer(uv_timer_t *timer) {
   engine_live_slice(l->serve->engine, &at, interval_us, most, put_row, l);
 }
 
-static void on_ended(void *arg, const char *leg, const char *call_log_id) {
-  struct serve *s = arg;
+static void tell_end(struct serve *s, const char *leg, const char *call_log_id) {
   if (!redis_live_end(s->live->sink, call_log_id))
     log_event(LOG_ERROR, call_log_id, "no memory to tell redis of the end", LOG_TEXT("leg", leg));
+}
+
+/* An agent that has heard no webhook of the leg, only its stream, knows it by the derived id. */
+static void on_ended(void *arg, const char *leg, const char *call_log_id) {
+  char derived[FOLD_DERIVED_ID_BYTES];
+  fold_derived_call_log_id(leg, derived);
+  tell_end(arg, leg, call_log_id);
+  if (strcmp(derived, call_log_id) != 0) tell_end(arg, leg, derived);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */

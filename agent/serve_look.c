@@ -31,21 +31,27 @@ static bool is_ours(const struct serve *s, const struct part *part) {
   return strncmp(part->id, s->agent_id, length) == 0 && part->id[length] == '_';
 }
 
-/* A part of somebody else that had a frame within the last two interims (8.4). */
+/* A part of somebody else that grew within the last two interims (8.4). One that has just closed counts: its end, or the
+ * leg's next stream, is on its way there. */
 static bool grows(const struct serve *s, const struct part *part, int64_t now_ms) {
-  int64_t newest = part->last_frame_ms > part->opened_ms ? part->last_frame_ms : part->opened_ms;
-  return part->state == PART_OPEN && now_ms - newest < 2000 * s->config.mongo_interim_s;
+  return now_ms - part_grew_at_ms(part) < 2000 * s->config.mongo_interim_s;
 }
 
-/* Facts of others join the call's; ours are newer here than there. True: another agent's stream is up. */
-static bool join_facts(struct serve *s, const struct moment *at, const char *leg, const json_t *document) {
+struct elsewhere_parts {
+  bool grew;    /* a part of another agent, lately */
+  bool streams; /* and it is open */
+};
+
+/* Facts of others join the call's; ours are newer here than there. */
+static struct elsewhere_parts join_facts(struct serve *s, const struct moment *at, const char *leg,
+                                         const json_t *document) {
   const json_t *sidetone = json_object_get(json_object_get(document, "metadata"), "sidetone");
   json_t *media = json_object_get(sidetone, "media");
   json_t *webhooks = json_object_get(json_object_get(document, "telnyx"), "webhookEvents");
   size_t count = json_array_size(webhooks), parts = 0;
   json_t **elements = calloc(count + 1, sizeof *elements);
   struct part **part = calloc(json_object_size(media) + 1, sizeof *part);
-  bool up = false;
+  struct elsewhere_parts others = {false, false};
   if (elements != NULL && part != NULL) {
     for (size_t i = 0; i < count; i++) elements[i] = json_array_get(webhooks, i);
     for (void *i = json_object_iter(media); i != NULL; i = json_object_iter_next(media, i)) {
@@ -54,14 +60,16 @@ static bool join_facts(struct serve *s, const struct moment *at, const char *leg
         part_free(p);
         continue;
       }
-      up = up || grows(s, p, at->wall_us / 1000);
+      bool grew = grows(s, p, at->wall_us / 1000);
+      others.grew = others.grew || grew;
+      others.streams = others.streams || (grew && p->state == PART_OPEN);
       part[parts++] = p;
     }
     engine_facts(s->engine, at, leg, elements, count, part, parts, false);
   }
   free(elements);
   free(part);
-  return up;
+  return others;
 }
 
 /* ---- answers ---- */
@@ -97,18 +105,18 @@ static void on_answer(void *arg, const struct look_answer *a) {
   struct serve *s = l->serve;
   struct moment at = serve_now();
   enum question question = (enum question)a->tag;
-  bool elsewhere = false;
+  struct elsewhere_parts others = {false, false};
   if (!engine_knows(s->engine, a->leg)) return; /* it has gone from memory meanwhile */
   if (a->document != NULL) {
     json_t *document = bson_to_json(a->document, a->bytes);
-    elsewhere = document != NULL && join_facts(s, &at, a->leg, document);
+    if (document != NULL) others = join_facts(s, &at, a->leg, document);
     json_decref(document);
   }
   if (question == QUESTION_STREAM)
-    stream_again(l, a->leg, elsewhere);
+    stream_again(l, a->leg, others.streams);
   else if (a->away)
     engine_elsewhere(s->engine, &at, a->leg, ELSEWHERE_UNKNOWN);
-  else if (elsewhere)
+  else if (others.grew)
     engine_elsewhere(s->engine, &at, a->leg, ELSEWHERE_UP);
   else
     ask_telnyx(s, &at, a->leg, question);

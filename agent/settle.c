@@ -38,6 +38,10 @@ const json_t *settle_at(const json_t *document, const char *path) {
   return json_is_null(value) ? NULL : value;
 }
 
+bool settle_is_null(const json_t *document, const char *path) {
+  return json_is_null(member_at(document, path, path + strlen(path)));
+}
+
 size_t settle_blocked(const json_t *document, const char *path) {
   for (const char *dot = strchr(path, '.'); dot; dot = strchr(dot + 1, '.')) {
     const json_t *value = member_at(document, path, dot);

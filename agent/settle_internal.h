@@ -16,6 +16,8 @@
 bool settle_op(struct mongo_op *op, json_t *filter, json_t *update, bool upsert);
 /* The value at a dotted path of members; NULL when there is none, or null. */
 const json_t *settle_at(const json_t *document, const char *path);
+/* It is there and null: an array that $push and $addToSet refuse, and $pull. */
+bool settle_is_null(const json_t *document, const char *path);
 /* Length of the shortest part of a path that the document has as something else than a document, so that
  * nothing can be written below it; 0: none. */
 size_t settle_blocked(const json_t *document, const char *path);

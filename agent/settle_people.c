@@ -80,13 +80,21 @@ static void plan_add(struct people *p, const char *path, json_t *elements) {
   json_object_set_new(p->update->add, path, json_pack("{s:O}", "$each", elements));
 }
 
+static void plan_instead_of_null(struct people *p, const char *path, json_t *elements) {
+  json_object_set(p->update->set, path, elements);
+  json_object_set_new(p->update->filter, path, json_null());
+}
+
 /* A tag that somebody else has set is theirs: it is not added to ours, so it is never pulled. */
 static bool plan_tags(struct people *p) {
   const json_t *wanted = settle_at(p->folded, "tags"), *has = settle_at(p->document, "tags");
   json_t *missing = without(wanted, has), *over = without(settle_at(p->document, TAGS), wanted);
   bool fine = true, can = can_hold_rows(p, "tags");
   if (can && json_array_size(missing)) {
-    plan_add(p, "tags", missing);
+    if (settle_is_null(p->document, "tags"))
+      plan_instead_of_null(p, "tags", missing);
+    else
+      plan_add(p, "tags", missing);
     plan_add(p, TAGS, missing);
   }
   if (can && json_array_size(over)) fine = plan_pull(p, "tags", json_pack("{s:O}", "$in", over), TAGS, over);
@@ -120,9 +128,13 @@ static bool plan_issues(struct people *p) {
          *missing = without(wanted, has), *over = without(settle_at(p->document, ISSUES), wanted);
   bool fine = true, can = can_hold_rows(p, "quality.issues");
   if (can && json_array_size(missing)) {
-    json_object_set_new(p->update->push, "quality.issues",
-                        json_pack("{s:o, s:{s:i, s:i}}", "$each", rows_with(folded, missing), "$sort",
-                                  "timestamp", 1, "_id", 1));
+    json_t *rows = rows_with(folded, missing);
+    if (settle_is_null(p->document, "quality.issues"))
+      plan_instead_of_null(p, "quality.issues", rows);
+    else
+      json_object_set_new(p->update->push, "quality.issues",
+                          json_pack("{s:O, s:{s:i, s:i}}", "$each", rows, "$sort", "timestamp", 1, "_id", 1));
+    json_decref(rows);
     plan_add(p, ISSUES, missing);
   }
   if (can && json_array_size(over))

@@ -56,6 +56,7 @@ static const struct meaning {
     {17420, SINK_DEAD, "too_large"},   /* the document to be inserted */
     {121, SINK_DEAD, "validation"},    /* DocumentValidationFailure */
     {15, SINK_DEAD, "invalid"},        /* Overflow: nested too deep */
+    {28, SINK_DEAD, "invalid"},        /* PathNotViable: a text or null stands where a document must */
     {22, SINK_DEAD, "invalid"},        /* InvalidBSON */
     {52, SINK_DEAD, "invalid"},        /* DollarPrefixedFieldName */
     {57, SINK_DEAD, "invalid"},        /* DottedFieldName */

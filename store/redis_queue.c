@@ -4,7 +4,9 @@
  *   MULTI
  *     HGET outbox agent.id          what it was: tells a tail that was lost while we were connected
  *     XADD calllogs * ...           one a leg that has ended
- *     HSET outbox agent.id row      in the last one of the batch: until then rows of it are not in the queue
+ *     EVAL: HSET outbox agent.id row   in the last one of the batch: until then rows of it are not in the queue;
+ *                                   and only if nothing is lost of what was sent: a row that is set behind a hole
+ *                                   would hide it from a process that dies before it has gone back
  *     HINCRBY outbox agent.id:additions 1
  *   EXEC */
 #include <errno.h>
@@ -133,6 +135,24 @@ static void on_answer(void *arg, size_t index, const struct redis_reply *reply) 
   t->additions = last->kind == REDIS_INTEGER ? last->integer : 0;
 }
 
+/* KEYS: outbox; ARGV: agent.id, its row, as last confirmed, its counter and how often it was sent. */
+static const char set_row_script[] =
+    "local row = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')\n"
+    "local additions = tonumber(redis.call('HGET', KEYS[1], ARGV[4]) or '0')\n"
+    "if row < tonumber(ARGV[3]) or additions < tonumber(ARGV[5]) then return 0 end\n"
+    "redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])\n"
+    "return 1\n";
+
+static void add_row(struct redis_queue *q, int64_t row) {
+  char number[24], confirmed[24], sent[24];
+  const char *const set[] = {"EVAL", set_row_script, "1",          q->outbox, q->options.agent_id,
+                             number, confirmed,      q->additions, sent};
+  snprintf(number, sizeof number, "%" PRId64, row);
+  snprintf(confirmed, sizeof confirmed, "%" PRId64, q->row);
+  snprintf(sent, sizeof sent, "%" PRId64, q->additions_sent);
+  redis_add(q->redis, sizeof set / sizeof *set, set, NULL);
+}
+
 /* Legs [from, to) of the batch; `row` -1: more of the batch follows. */
 static bool run_transaction(struct batch *b, size_t from, size_t to, int64_t row, struct sink_outcome *out) {
   struct redis_queue *q = b->q;
@@ -148,12 +168,7 @@ static bool run_transaction(struct batch *b, size_t from, size_t to, int64_t row
     add_entry(q, &b->legs[i]);
     added++;
   }
-  if (row >= 0) {
-    char number[24];
-    const char *const set[] = {"HSET", q->outbox, agent, number};
-    snprintf(number, sizeof number, "%" PRId64, row);
-    redis_add(q->redis, 4, set, NULL);
-  }
+  if (row >= 0) add_row(q, row);
   redis_add(q->redis, 4, count, NULL);
   redis_add(q->redis, 1, exec, NULL);
   struct transaction t = {.q = q};
@@ -163,9 +178,9 @@ static bool run_transaction(struct batch *b, size_t from, size_t to, int64_t row
   }
   *out = t.outcome;
   if (t.outcome.result != SINK_DONE) return false;
-  redis_queue_compare(q, t.has_before, t.before, t.additions - 1);
+  bool whole = redis_queue_compare(q, t.has_before, t.before, t.additions - 1);
   q->additions_sent = t.additions;
-  if (row >= 0) q->row = row;
+  if (row >= 0 && whole) q->row = row;
   pthread_mutex_lock(&q->lock);
   q->stats.added += added;
   q->stats.length += (int64_t)added;
@@ -198,24 +213,40 @@ static void add_all(struct batch *b, int64_t low_water) {
 
 /* ---- the driver ------------------------------------------------------------------------------ */
 
-/* Room in the stream for that many entries? */
-static bool have_room(struct redis_queue *q, size_t wanted, struct sink_outcome *out) {
+/* How many entries the stream takes; -1: `out`. */
+static int64_t room_in_stream(struct redis_queue *q, struct sink_outcome *out) {
   const char *const argv[] = {"XLEN", q->stream};
   const struct redis_reply *reply = redis_ask(q->redis, 2, argv, NULL);
   if (reply == NULL) {
     redis_away(q, out);
-    return false;
+    return -1;
   }
   redis_classify(reply, out);
-  if (out->result != SINK_DONE) return false;
-  bool full = reply->integer > q->options.queue_max - (int64_t)wanted;
+  if (out->result != SINK_DONE) return -1;
   pthread_mutex_lock(&q->lock);
   q->stats.length = reply->integer;
-  q->stats.full = full;
   pthread_mutex_unlock(&q->lock);
-  if (!full) return true;
-  away(out, "queue_full", "the queue has redis.queue_max entries: rows wait on disk");
-  return false;
+  return reply->integer < q->options.queue_max ? q->options.queue_max - reply->integer : 0;
+}
+
+/* Entries that the stream has no room for wait, and the field with them. */
+static bool keep_to_room(struct batch *b, struct sink_outcome *fault) {
+  size_t wanted = 0;
+  for (size_t i = 0; i < b->count; i++) wanted += b->legs[i].has_entry;
+  if (wanted == 0) return true;
+  int64_t room = room_in_stream(b->q, fault);
+  if (room < 0) return false;
+  for (size_t i = 0; i < b->count; i++) {
+    struct leg *l = &b->legs[i];
+    if (!l->has_entry || room-- > 0) continue;
+    away(&l->outcome, "queue_full", "the queue has redis.queue_max entries: rows wait on disk");
+    entry_free(&l->entry);
+    l->has_entry = false;
+  }
+  pthread_mutex_lock(&b->q->lock);
+  b->q->stats.full = room < 0;
+  pthread_mutex_unlock(&b->q->lock);
+  return true;
 }
 
 static size_t collect_legs(struct batch *b, const struct sink_row *rows, size_t count) {
@@ -236,10 +267,12 @@ static bool deliver_batch(struct batch *b, int64_t low_water, struct sink_outcom
     if (fault->result == SINK_DONE) away(fault, "network", "Redis has not been looked at yet");
     return false;
   }
+  if (q->go_back >= 0) { /* the rows behind the hole first: the runner goes back at the next look */
+    away(fault, "lost_tail", "Redis has lost the queue's tail: the agent goes back");
+    return false;
+  }
   if (!read_documents(b, fault)) return false;
-  size_t wanted = 0;
-  for (size_t i = 0; i < b->count; i++) wanted += b->legs[i].has_entry;
-  if (wanted > 0 && !have_room(q, wanted, fault)) return false;
+  if (!keep_to_room(b, fault)) return false;
   add_all(b, low_water);
   return true;
 }

@@ -25,6 +25,19 @@ void redis_queue_trouble(struct redis_queue *q, const char *what, const struct r
   pthread_mutex_unlock(&q->lock);
 }
 
+static const char looking[] = "outbox", making[] = "group loader";
+
+/* What a look was refused holds until one is not; what trimming was, until the next one. */
+static void look_is_well(struct redis_queue *q) {
+  pthread_mutex_lock(&q->lock);
+  if (strncmp(q->stats.trouble, looking, sizeof looking - 1) == 0 ||
+      strncmp(q->stats.trouble, making, sizeof making - 1) == 0) {
+    q->stats.trouble[0] = '\0';
+    q->stats.trouble_since_ms = 0;
+  }
+  pthread_mutex_unlock(&q->lock);
+}
+
 static void go_back_to(struct redis_queue *q, int64_t row) {
   if (q->go_back < 0 || row < q->go_back) q->go_back = row;
   pthread_mutex_lock(&q->lock);
@@ -32,11 +45,12 @@ static void go_back_to(struct redis_queue *q, int64_t row) {
   pthread_mutex_unlock(&q->lock);
 }
 
-void redis_queue_compare(struct redis_queue *q, bool has_row, int64_t row, int64_t additions) {
+bool redis_queue_compare(struct redis_queue *q, bool has_row, int64_t row, int64_t additions) {
   bool lost = (!has_row && q->row > 0) || (has_row && row < q->row) || additions < q->additions_sent;
   if (lost) go_back_to(q, has_row ? row : 0);
   q->row = has_row ? row : 0;
   q->additions_sent = additions;
+  return !lost;
 }
 
 /* The first look of this process: the cursor is all that is known of what was sent. Rows above it may be in the
@@ -58,9 +72,12 @@ static bool make_group(struct redis_queue *q) {
   const char *const argv[] = {"XGROUP", "CREATE", q->stream, group, "0", "MKSTREAM"};
   const struct redis_reply *reply = redis_ask(q->redis, 6, argv, NULL);
   if (reply == NULL) return false;
-  if (reply->kind == REDIS_ERROR && strncmp(reply->text, "BUSYGROUP", 9) == 0) return true;
-  redis_queue_trouble(q, "group loader", reply);
-  return reply->kind != REDIS_ERROR;
+  if (reply->kind != REDIS_ERROR || strncmp(reply->text, "BUSYGROUP", 9) == 0) {
+    look_is_well(q);
+    return true;
+  }
+  redis_queue_trouble(q, making, reply);
+  return false;
 }
 
 static bool look(struct redis_queue *q, int64_t cursor) {
@@ -68,7 +85,7 @@ static bool look(struct redis_queue *q, int64_t cursor) {
   const struct redis_reply *reply = redis_ask(q->redis, 4, argv, NULL);
   if (reply == NULL) return false;
   if (reply->kind != REDIS_ARRAY || reply->count != 2) {
-    redis_queue_trouble(q, "outbox", reply);
+    redis_queue_trouble(q, looking, reply);
     redis_classify(reply, &q->look_fault);
     return false;
   }

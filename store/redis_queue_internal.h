@@ -23,8 +23,8 @@ struct redis_queue {
   struct redis_queue_stats stats;
 };
 
-/* Compares what Redis says of us with what was sent, and takes it as the new state. */
-void redis_queue_compare(struct redis_queue *q, bool has_row, int64_t row, int64_t additions);
+/* Compares what Redis says of us with what was sent, and takes it as the new state. False: a tail is lost. */
+bool redis_queue_compare(struct redis_queue *q, bool has_row, int64_t row, int64_t additions);
 int64_t redis_queue_look_after(struct redis_queue *q, int64_t cursor);
 void redis_queue_trim(struct redis_queue *q);
 void redis_queue_trouble(struct redis_queue *q, const char *what, const struct redis_reply *reply);

@@ -189,6 +189,16 @@ static void send_job(struct rest *r, struct job *job) {
   finish(r, job, REST_GIVE_UP);
 }
 
+/* A limit that lasts an hour must not keep those who ask waiting as long. */
+static bool comes_too_late(struct job *job, int64_t due, int64_t now) {
+  if (due <= job->deadline_ms && now <= job->deadline_ms) return false;
+  if (*job->error == '\0')
+    snprintf(job->error, sizeof job->error, "%s",
+             due > job->deadline_ms ? "held back by a rate limit for longer than it may wait"
+                                    : "too many requests are under way");
+  return true;
+}
+
 /* Those whose time has come, as many as may be under way. */
 static void send_due(struct rest *r, int64_t now) {
   struct job_list all = r->waiting;
@@ -197,7 +207,9 @@ static void send_due(struct rest *r, int64_t now) {
     struct job *job = all.first;
     all.first = job->next;
     int64_t due = job->due_ms > r->held_until_ms ? job->due_ms : r->held_until_ms;
-    if (due <= now && r->under_way_count < UNDER_WAY_MAX)
+    if (comes_too_late(job, due, now))
+      finish(r, job, REST_GIVE_UP);
+    else if (due <= now && r->under_way_count < UNDER_WAY_MAX)
       send_job(r, job);
     else
       append(&r->waiting, job);

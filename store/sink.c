@@ -272,8 +272,10 @@ static void deliver(struct sink *s) {
     s->failures = 0;
 }
 
-/* Whether there may be more. */
+/* Whether there may be more. Nothing is delivered while the way back is not on disk: what a driver tells its server of
+ * the cursor would be wrong if the process died. */
 static bool turn(struct sink *s) {
+  if (s->rewind_to >= 0) return false;
   uint64_t foreign = store_foreign_changes(s->store);
   if (s->any_order || foreign != s->foreign_changes) s->position = 0;
   s->foreign_changes = foreign;

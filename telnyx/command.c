@@ -66,7 +66,9 @@ void command_id(const char *leg, enum command command, const char *cause, char o
 
 /* ---- requests ---- */
 
+/* NULL also for a leg that a path cannot name: servers and libcurl take . and .. for folders, however written. */
 static char *call_url(const char *base, const char *leg, const char *tail) {
+  if (strcmp(leg, ".") == 0 || strcmp(leg, "..") == 0) return NULL;
   size_t base_bytes = strlen(base);
   while (base_bytes > 0 && base[base_bytes - 1] == '/') base_bytes--;
   static const char calls[] = "/calls/";

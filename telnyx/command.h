@@ -28,9 +28,10 @@ bool command_find(const char *name, enum command *out);
 enum { COMMAND_ID_BYTES = 37 };
 void command_id(const char *leg, enum command command, const char *cause, char out[COMMAND_ID_BYTES]);
 
-/* base/calls/<leg, percent-encoded>/actions/<command>; a `base` may end in "/". malloc'ed, NULL: no memory. */
+/* base/calls/<leg, percent-encoded>/actions/<command>; a `base` may end in "/". malloc'ed, NULL: no memory, or the
+ * leg is "." or "..", which no path can name. */
 char *command_url(const char *base, const char *leg, enum command command);
-/* base/calls/<leg>: GET tells whether the leg is alive. malloc'ed, NULL: no memory. */
+/* base/calls/<leg>: GET tells whether the leg is alive. malloc'ed, NULL as above. */
 char *command_call_url(const char *base, const char *leg);
 
 /* The JSON body. `stream_url` is for streaming_start and needed there: both tracks, as PCMU, nothing sent back.

@@ -40,6 +40,9 @@ static void paths_are_percent_encoded(void **state) {
   expect_text(command_url("http://127.0.0.1:8/v2//", "a/b?c=d+\xc3\xbc", COMMAND_RECORD_PAUSE),
               "http://127.0.0.1:8/v2/calls/a%2Fb%3Fc%3Dd%2B%C3%BC/actions/record_pause");
   expect_text(command_call_url("http://x", "old=="), "http://x/calls/old%3D%3D");
+  expect_text(command_call_url("http://x", "..."), "http://x/calls/...");
+  assert_null(command_url("http://x/v2", "..", COMMAND_HANGUP)); /* would be /v2/actions/hangup */
+  assert_null(command_call_url("http://x/v2", "."));
 }
 
 static void bodies_name_what_is_required(void **state) {

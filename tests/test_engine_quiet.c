@@ -33,15 +33,18 @@ static void a_leg_that_others_have_is_not_given_up(void **state) {
   (void)state;
   struct world *w = world_of("", true, true);
   streamed(w, 0, 4000);
+  size_t streaming = count_effects(w, ASK_ELSEWHERE); /* what its webhooks said */
+  ticks_until(w, 123000);
+  assert_int_equal(count_effects(w, ASK_ELSEWHERE), streaming);
   ticks_until(w, 124000);
-  assert_int_equal(count_effects(w, ASK_ELSEWHERE), 1);
+  assert_int_equal(count_effects(w, ASK_ELSEWHERE), streaming + 1);
   assert_true(last_effect(w, ASK_ELSEWHERE)->flag);
   engine_elsewhere(w->e, &w->at, LEG, ELSEWHERE_UP);
   engine_elsewhere(w->e, &w->at, LEG, ELSEWHERE_UNKNOWN);
   ticks_until(w, 200000);
   assert_int_equal(engine_calls_live(w->e), 1);
   assert_int_equal(count_effects(w, PUT_EVENT), 0);
-  assert_int_equal(count_effects(w, ASK_ELSEWHERE), 2);
+  assert_int_equal(count_effects(w, ASK_ELSEWHERE), streaming + 2);
   engine_elsewhere(w->e, &w->at, LEG, ELSEWHERE_GONE);
   assert_int_equal(engine_calls_live(w->e), 0);
   assert_int_equal(count_effects(w, PUT_EVENT), 1);
@@ -93,6 +96,29 @@ static void somebody_says_that_it_has_ended(void **state) {
   assert_int_equal(count_effects(w, ASK_ELSEWHERE), 1);
   engine_ask(w->e, moment_ms(w, 6000), name);
   assert_int_equal(count_effects(w, ASK_ELSEWHERE), 2);
+  world_free(w);
+}
+
+/* The webhooks may have gone to another agent, and with them the callLogId. */
+static void a_stream_without_webhooks_is_asked_for(void **state) {
+  (void)state;
+  struct world *w = world_of("", true, true);
+  open_socket(w, 1, 0);
+  start_frame(w, 1, 0, LEG, "PCMU");
+  assert_int_equal(count_effects(w, ASK_ELSEWHERE), 0);
+  ticks_until(w, 16500); /* after 1, 2, 4, 8 and 16 s */
+  assert_int_equal(count_effects(w, ASK_ELSEWHERE), 5);
+  assert_false(last_effect(w, ASK_ELSEWHERE)->flag); /* it is up here: nobody gives it up */
+  json_t *initiated =
+      json_pack("{s:{s:s}, s:s, s:{s:s}, s:{s:s, s:s}}", "_id", "$oid", "0123456789abcdef01234567",
+                "eventType", "call.initiated", "timestamp", "$date", "2026-09-14T08:15:00.000Z", "payload",
+                "call_control_id", LEG, "client_state", "{\"callLogId\":\"CALL_1_app\"}");
+  stored(w, LEG)->events++; /* in another agent's store */
+  engine_facts(w->e, moment_ms(w, 17000), LEG, &initiated, 1, NULL, 0, false);
+  json_decref(initiated);
+  assert_string_equal(engine_call_name(w->e, LEG), "CALL_1_app");
+  ticks_until(w, 200000);
+  assert_int_equal(count_effects(w, ASK_ELSEWHERE), 5);
   world_free(w);
 }
 
@@ -190,6 +216,7 @@ int main(void) {
       cmocka_unit_test(an_answer_that_comes_late_gives_up_nothing),
       cmocka_unit_test(the_facts_of_others_end_a_leg),
       cmocka_unit_test(somebody_says_that_it_has_ended),
+      cmocka_unit_test(a_stream_without_webhooks_is_asked_for),
       cmocka_unit_test(an_open_part_is_delivered_now_and_then),
       cmocka_unit_test(a_stream_that_broke_off_is_missed),
       cmocka_unit_test(a_stream_that_stopped_or_came_again_is_not_missed),

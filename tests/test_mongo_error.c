@@ -28,9 +28,9 @@ static void codes_of_the_server(void **state) {
       {43, SINK_AWAY, "interrupted"},   {237, SINK_AWAY, "interrupted"},   {11601, SINK_AWAY, "interrupted"},
       {64, SINK_AWAY, "write_concern"}, {100, SINK_AWAY, "write_concern"}, {14031, SINK_AWAY, "disk"},
       {13388, SINK_AWAY, "sharding"},   {10334, SINK_DEAD, "too_large"},   {17419, SINK_DEAD, "too_large"},
-      {17420, SINK_DEAD, "too_large"},  {121, SINK_DEAD, "validation"},    {11000, SINK_RETRY, "duplicate"},
-      {17262, SINK_RETRY, "index"},     {2, SINK_RETRY, "other"},          {0, SINK_RETRY, "other"},
-      {999999, SINK_RETRY, "other"},
+      {17420, SINK_DEAD, "too_large"},  {121, SINK_DEAD, "validation"},    {28, SINK_DEAD, "invalid"},
+      {11000, SINK_RETRY, "duplicate"}, {17262, SINK_RETRY, "index"},      {2, SINK_RETRY, "other"},
+      {0, SINK_RETRY, "other"},         {999999, SINK_RETRY, "other"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     struct sink_outcome o;

@@ -127,12 +127,24 @@ static void too_many_rows_are_refused(void **state) {
   part_free(part);
 }
 
+static void a_part_grew_when_it_was_opened_heard_or_closed(void **state) {
+  (void)state;
+  struct part part = {.state = PART_OPEN, .opened_ms = 1000};
+  assert_int_equal(part_grew_at_ms(&part), 1000);
+  part.last_frame_ms = 4000;
+  assert_int_equal(part_grew_at_ms(&part), 4000);
+  part.state = PART_CLOSED;
+  part.closed_ms = 4500;
+  assert_int_equal(part_grew_at_ms(&part), 4500);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(random_parts_come_back),
       cmocka_unit_test(a_new_part_is_empty),
       cmocka_unit_test(what_is_no_part_is_refused),
       cmocka_unit_test(too_many_rows_are_refused),
+      cmocka_unit_test(a_part_grew_when_it_was_opened_heard_or_closed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,6 +145,9 @@ static void tags_of_others_stay(void **state) {
   expect("{'tags':['no-lead','x'],'metadata':{'sidetone':{'wrote':{'tags':['no-lead']}}}}",
          "{'tags':['no-direction']}", NULL, "tags", "['x','no-direction']");
   expect("{'tags':'text'}", "{'tags':['no-lead']}", NULL, "tags", "'text'");
+  /* null, which no operator on arrays takes. */
+  expect("{'tags':null}", "{'tags':['no-lead']}", NULL, "tags", "['no-lead']");
+  expect("{'tags':null}", "{'tags':['no-lead']}", NULL, "metadata.sidetone.wrote.tags", "['no-lead']");
 }
 
 #define ID_A      "{'$oid':'64b7f0c2a1b2c3d4e5f60718'}"
@@ -164,6 +167,7 @@ static void issues_are_pushed_and_pulled_by_id(void **state) {
                                         "]},"
                                         "'metadata':{'sidetone':{'wrote':{'issues':[" ID_A "," ID_B "]}}}}";
   expect("{}", ISSUES_AB, NULL, "quality.issues", "[" ROW_A "," ROW_B "]");
+  expect("{'quality':{'issues':null}}", ISSUES_AB, NULL, "quality.issues", "[" ROW_A "," ROW_B "]");
   expect("{}", ISSUES_AB, NULL, "metadata.sidetone.wrote.issues", "[" ID_A "," ID_B "]");
   /* Whichever came first, they stand by time. */
   expect("{'quality':{'issues':[" ROW_B "," ROW_P "]},'metadata':{'sidetone':{'wrote':{'issues':[" ID_B

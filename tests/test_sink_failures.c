@@ -90,12 +90,38 @@ static void what_somebody_retries_goes_within_2_s(void **state) {
   outbox_desk_close(desk);
 }
 
+/* The driver would tell its server of a cursor that is not true: the rows to go back to are done on disk. */
+static void nothing_is_delivered_before_the_way_back_is_on_disk(void **state) {
+  struct rig *r = *state;
+  signal(SIGXFSZ, SIG_IGN);
+  put_all(r, (const char *const[]){"a1", "b1", NULL});
+  start(r);
+  await_done(r, "a1 b1 ");
+  await_depth(r, 0, 0);
+  stop(r);
+  put(r, "c1");
+  limit_files(4096);
+  r->place.go_back_to = 1;
+  r->place.looks = 0;
+  start(r);
+  for (int looks = 0; looks < 3; pause_briefly()) {
+    pthread_mutex_lock(&r->place.mutex);
+    looks = r->place.looks;
+    bool quiet = strcmp(r->place.done, "a1 b1 ") == 0;
+    pthread_mutex_unlock(&r->place.mutex);
+    assert_true(quiet);
+  }
+  limit_files(RLIM_INFINITY);
+  await_done(r, "a1 b1 b1 c1 ");
+  await_depth(r, 0, 0);
+}
+
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
   const struct CMUnitTest tests[] = {
       TEST(a_full_disk_does_not_make_it_spin),     TEST(what_was_not_marked_is_repeated_by_the_next_process),
       TEST(it_stops_in_the_middle_of_a_delivery),  TEST(a_lost_tail_goes_again),
-      TEST(what_somebody_retries_goes_within_2_s),
+      TEST(what_somebody_retries_goes_within_2_s), TEST(nothing_is_delivered_before_the_way_back_is_on_disk),
   };
   return cmocka_run_group_tests_name("sink_failures", tests, NULL, NULL);
 }

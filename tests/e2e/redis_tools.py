@@ -69,7 +69,7 @@ class Queue:
         return harness.until("rows in the queue", done)
 
     def stats(self):
-        numbers, idle, trouble = self.ask("stats").split("|")
+        numbers, idle, trouble = self.ask("stats").split("|", 2)
         names = ("added", "trimmed", "length", "full", "tails_lost")
         return {**dict(zip(names, map(int, numbers.split()))), "idle": idle, "trouble": trouble}
 

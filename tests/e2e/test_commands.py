@@ -197,6 +197,18 @@ def test_an_order_that_fails_says_why(agent, api):
     assert order(agent, call, "hangup").json()["accepted"], "what was to end has ended"
 
 
+def test_a_limit_for_an_hour_is_told_at_once(agent, api):
+    """Neither the one that met it nor those behind it wait for an answer that cannot come in their time."""
+    call = Call(agent)
+    call.initiated()
+    api.answer("record_start", Answer(429, error(10011, "Too many requests"), {"x-ratelimit-reset": "3600"}))
+    answer = order(agent, call, "record_start")
+    assert answer.status_code == 502 and "Too many requests" in answer.json()["error"]
+    answer = order(agent, call, "hangup")
+    assert answer.status_code == 502 and "rate limit" in answer.json()["error"]
+    assert api.of("hangup") == []
+
+
 def test_orders_that_are_none(agent, api, make_agent, signer):
     call = Call(agent)
     call.initiated()

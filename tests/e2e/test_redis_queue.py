@@ -172,6 +172,18 @@ def test_a_server_that_still_reads_its_data(make_redis):
 # ---- the lost tail
 
 
+def test_a_look_that_is_allowed_again_is_no_trouble_any_more(redis_server):
+    """Not only at the next trimming, up to a minute later."""
+    client = redis_server.client()
+    rights = ("agent", "on", ">secret", "resetchannels", "~*", "+@all")
+    client.execute_command("ACL", "SETUSER", *rights, "-xgroup")
+    with Queue(f"redis://agent:secret@127.0.0.1:{redis_server.port}") as queue:
+        until("the refusal", lambda: queue.look(0) and "group loader: NOPERM" in queue.stats()["trouble"])
+        client.xgroup_create("sidetone:calllogs", "loader", "0", mkstream=True)  # BUSYGROUP from now on
+        client.execute_command("ACL", "SETUSER", *rights)
+        until("no trouble", lambda: queue.look(0) and not queue.stats()["trouble"])
+
+
 def test_a_lost_tail_goes_again(redis_server):
     with Queue(redis_server.url) as queue:
         queue.looked(0)
@@ -223,7 +235,31 @@ def test_a_tail_lost_between_two_batches_is_noticed_by_the_next(redis_server):
         raw.restore("sidetone:calllogs", 0, before[1], replace=True)
         queue.document("leg7", 7)
         assert queue.deliver([(7, "leg7")], 7)[7][0] == "done"
-        assert queue.look(7) == 3
+        # Were the agent killed now, its next process would still see the hole: the field does not jump over it.
+        assert raw.hget("sidetone:outbox", "a1") == b"3"
+        queue.document("leg8", 8)
+        assert queue.deliver([(8, "leg8")], 8)[8][:2] == ("away", "lost_tail")
+        assert raw.hget("sidetone:outbox", "a1") == b"3"
+        assert queue.look(8) == 3
+        queue.add(range(4, 9))
+    with Queue(redis_server.url) as queue:
+        assert queue.looked(8) == 8
+    assert set(queued_legs(redis_server.client())) == {f"leg{n}" for n in range(1, 9)}
+
+
+def test_a_tail_behind_a_stuck_row_is_not_jumped_over_either(redis_server):
+    with Queue(redis_server.url) as queue:
+        queue.looked(0)
+        queue.add(range(1, 5))
+        raw = redis_py.Redis(port=redis_server.port)
+        before = raw.dump("sidetone:outbox"), raw.dump("sidetone:calllogs")
+        queue.add(range(6, 9), low_water=4)  # row 5 is stuck
+        raw.restore("sidetone:outbox", 0, before[0], replace=True)
+        raw.restore("sidetone:calllogs", 0, before[1], replace=True)
+        queue.document("leg5", 5)
+        assert queue.deliver([(5, "leg5")], 8)[5][0] == "done"
+        assert raw.hget("sidetone:outbox", "a1") == b"4"
+        assert queue.look(8) == 4
 
 
 def test_flushall(redis_server):
@@ -316,6 +352,15 @@ def test_a_group_that_reads_nothing_is_named_and_holds_no_longer(redis_server):
     assert queued_legs(client) == ["old4"]
 
 
+def test_a_group_of_any_bytes_is_named(make_agent, signer, redis_server):
+    raw = redis_py.Redis(port=redis_server.port)
+    raw.xadd("sidetone:calllogs", {"callControlId": "old"}, id=f"{int(time.time() * 1000) - 200 * 3600 * 1000}-0")
+    raw.xgroup_create("sidetone:calllogs", b"idle\xff\xc3", "0")
+    agent = make_agent(f"redis.url={redis_server.url}", signer=signer)
+    reasons = until("the group is named", lambda: agent.get("/readyz").json()["reasons"])
+    assert "idle\ufffd\ufffd" in reasons[0]["text"]
+
+
 def test_when_nobody_reads_only_what_is_older_than_the_timeout_goes(redis_server):
     client = redis_server.client()
     now_ms = int(time.time() * 1000)
@@ -333,14 +378,31 @@ def test_above_queue_max_rows_wait(redis_server):
         queue.document("leg5", 5)
         queue.document("leg6", 6)
         out = queue.deliver([(5, "leg5"), (6, "leg6")], 6)
-        assert [r[:2] for r in out.values()] == [("away", "queue_full")] * 2
+        assert out[5][0] == "done" and out[6][:2] == ("away", "queue_full")
         assert queue.stats()["full"] == 1
+        assert client.hget("sidetone:outbox", "a1") == "4"  # row 6 is not in the queue
         queue.document("up", 1, ended=False)
         assert queue.deliver([(7, "up")], 4)[7][0] == "done"  # nothing to add needs no room
         read(client, "loader", 4)
         client.xtrim("sidetone:calllogs", maxlen=0, approximate=False)
-        queue.add([5, 6])
+        queue.add([6])
         assert queue.stats()["full"] == 0
+
+
+def test_a_batch_larger_than_the_queue_goes_in_parts(redis_server):
+    """It would wait for ever for room that there never is."""
+    client = redis_server.client()
+    with Queue(redis_server.url, queue_max=5) as queue:
+        queue.looked(0)
+        for n in range(1, 13):
+            queue.document(f"leg{n}", n)
+        waiting = list(range(1, 13))
+        while waiting:
+            out = queue.deliver([(n, f"leg{n}") for n in waiting], waiting[-1])
+            assert [n for n in waiting if out[n][0] == "done"] == waiting[:5]
+            waiting = waiting[5:]
+            assert client.xlen("sidetone:calllogs") <= 5
+            client.xtrim("sidetone:calllogs", maxlen=0, approximate=False)
 
 
 # ---- clusters

@@ -1,5 +1,6 @@
 """The whole way: webhooks and media of one leg at one agent or at several, MongoDB and Redis behind them, and what the
 servers' absence does. Read back with pymongo and redis-py."""
+import base64
 import json
 import time
 
@@ -27,7 +28,7 @@ def settled(mongo, leg, facts):
     """The leg's document once it has so many webhooks and is complete."""
     def look():
         document = mongo.db.calllogs.find_one({"telnyx.callControlId": leg})
-        good = document and len(document["telnyx"]["webhookEvents"]) == facts and sidetone_of(document).get("complete")
+        good = document and len(document["telnyx"].get("webhookEvents", ())) == facts and sidetone_of(document).get("complete")
         return document if good else None
     return until(f"the settled document of {leg}", look)
 
@@ -248,3 +249,58 @@ def test_a_leg_has_4_mib_of_payloads(make_agent, signer, options, mongo):
     cut = [row for row in document["telnyx"]["webhookEvents"] if row["payload"] == {"truncated": True}]
     full = [row for row in document["telnyx"]["webhookEvents"] if len(row["payload"].get("text", "")) == 31000]
     assert 120 < len(full) < 136 and len(cut) >= 5 and document["status"] == "completed"
+
+
+def test_a_call_that_the_application_named_is_one_live_call(agents, mongo, redis):
+    """Webhooks, which name it, at one agent; the stream, which does not, at another: one name while it runs, and no
+    key 6 s after the end."""
+    name = "CALL_1700000000000_abcdefghi"
+    state = base64.b64encode(json.dumps({"callLogId": name}).encode()).decode()
+    call = Call(agents[0], client_state=state)
+    call.initiated()
+    call.answered()
+    call.agent = agents[1]
+    stream = call.stream().start().media(100)
+    until("its name at the agent with the stream", lambda: [row["callLogId"] for row in agents[1].live()] == [name])
+    calls = f"{redis.prefix}calls"
+    until("one live call", lambda: redis.client.zrange(calls, 0, -1) == [name]
+          and redis.client.keys(f"{redis.prefix}call:*") == [f"{redis.prefix}call:{name}"])
+    call.agent = agents[2]
+    call.hangup()
+    until("no live key", lambda: not redis.client.exists(calls) and not redis.client.keys(f"{redis.prefix}call:*"),
+          deadline_s=6)
+    assert stream.closed() == 1000  # it has been told
+
+
+def test_an_agent_that_knows_only_the_stream_hears_of_the_end(make_agent, signer, options, mongo, redis):
+    """MongoDB is not in time: the agent with the stream knows the derived name alone."""
+    hears, streams = make_agent(*options, signer=signer), make_agent(*options[2:], signer=signer)
+    state = base64.b64encode(json.dumps({"callLogId": "CALL_1_named"}).encode()).decode()
+    call = Call(hears, client_state=state)
+    call.initiated()
+    call.agent = streams
+    call.stream().start().media(100)
+    until("the derived name", lambda: redis.client.exists(f"{redis.prefix}call:{call.id}"))
+    call.agent = hears
+    call.hangup()
+    until("no live key", lambda: not redis.client.exists(f"{redis.prefix}calls") and not redis.client.keys(
+        f"{redis.prefix}call:*"), deadline_s=6)
+    assert redis.client.exists(f"{redis.prefix}ended:{call.id}")
+
+
+@pytest.mark.parametrize("theirs, joined", (({"metadata": "text"}, False), ({"metadata": {"sidetone": 5}}, False),
+                                            ({"tags": None, "quality": {"issues": None}}, True)))
+def test_a_document_of_the_application_of_any_shape_costs_no_calllog(make_agent, signer, options, mongo, theirs, joined):
+    """Where it cannot take the leg's facts, the leg has a document of its own, and the conflict is noted."""
+    agent = make_agent(*options, signer=signer)
+    mongo.db.calllogs.insert_one({"callLogId": "CALL_1_odd", **theirs})
+    state = base64.b64encode(json.dumps({"callLogId": "CALL_1_odd"}).encode()).decode()
+    call = Call(agent, client_state=state)
+    call.initiated()
+    call.hangup()
+    document = settled(mongo, call.leg, 2)
+    quiet(agent)
+    assert document["status"] == "failed" and "no-lead" in document["tags"]
+    assert (document["callLogId"] == "CALL_1_odd") == joined
+    assert sidetone_of(document).get("callLogIdConflict") == (None if joined else "CALL_1_odd")
+    assert agent.metric("sidetone_outbox_rows", sink="mongo", state="dead") == 0
