@@ -70,6 +70,7 @@ static void on_tick(uv_timer_t *timer) {
   struct serve *s = timer->data;
   struct moment at = serve_now();
   watch_store(s);
+  serve_sinks_watch(s);
   watch_memory(s);
   if (!s->ending) engine_tick(s->engine, &at);
   serve_store_again(s);

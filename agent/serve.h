@@ -90,6 +90,7 @@ int serve_sinks_start(struct serve *s); /* an exit status; nothing to do without
 /* False: a thread is still in a call to a server that does not answer, and uses the store. */
 bool serve_sinks_stop(struct serve *s);
 void serve_sinks_nudge(struct serve *s); /* rows may have come */
+void serve_sinks_watch(struct serve *s); /* once a tick: the log hears what goes away and comes back */
 void serve_sinks_ready(struct serve *s, json_t *reasons);
 void serve_sinks_metrics(struct serve *s, struct buffer *text);
 struct fold_options serve_fold_options(const struct serve *s);

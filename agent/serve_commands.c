@@ -165,7 +165,7 @@ static void answer_admin(struct serve_commands *c, const struct order *o, const 
 static void on_command_answer(struct serve_commands *c, const struct order *o, const struct rest_answer *a) {
   char why[256];
   enum command_verdict verdict = command_judge(a->status, a->body, a->body_bytes, why, sizeof why);
-  bool done = a->verdict == REST_DONE;
+  bool done = verdict == COMMAND_TAKEN || (verdict == COMMAND_ENDED && command_is_done_by_end(o->command));
   if (a->error != NULL && a->status == 0) snprintf(why, sizeof why, "%s", a->error);
   count(c, o, done);
   log_event(done ? LOG_INFO : LOG_ERROR, engine_call_name(c->serve->engine, o->leg),

@@ -21,7 +21,9 @@ struct serve_sinks {
   struct redis_alerts *alerts;
   struct store_reader *local; /* without MongoDB: the queue's thread reads the local CallLogs with it */
   struct sink *runner[SINK_COUNT];
-  int loop[SINK_COUNT]; /* of the runners' threads, in agent/supervise.h */
+  int loop[SINK_COUNT];       /* of the runners' threads, in agent/supervise.h */
+  bool told_away[SINK_COUNT]; /* what the log has said last */
+  char told_refusal[256];
 };
 
 static bool has_mongo(const struct serve *s) {
@@ -164,11 +166,48 @@ void serve_sinks_nudge(struct serve *s) {
 
 /* ---- how they are ---- */
 
+/* As its deliveries found it; MongoDB also as the looks between them did. */
+static void state_of(struct serve_sinks *k, enum sink_id id, struct sink_stats *stats) {
+  struct mongo_stats mongo;
+  sink_stats(k->runner[id], stats);
+  if (id != SINK_MONGO || stats->away) return;
+  mongo_stats(k->mongo, &mongo);
+  stats->away = mongo.away;
+  stats->away_since_ms = mongo.away_since_ms;
+  memcpy(stats->reason, mongo.reason, sizeof stats->reason);
+}
+
 static void add_runner(struct serve_sinks *k, json_t *reasons, enum sink_id id) {
   struct sink_stats stats;
   if (k->runner[id] == NULL) return;
-  sink_stats(k->runner[id], &stats);
+  state_of(k, id, &stats);
   if (stats.away) serve_add_reason(reasons, sink_names[id], stats.away_since_ms, stats.reason);
+}
+
+static void tell_runner(struct serve_sinks *k, enum sink_id id) {
+  struct sink_stats stats;
+  state_of(k, id, &stats);
+  if (stats.away == k->told_away[id]) return;
+  k->told_away[id] = stats.away;
+  if (stats.away)
+    log_event(LOG_WARN, NULL, "a sink is away: its rows wait on disk", LOG_TEXT("sink", sink_names[id]),
+              LOG_TEXT("why", stats.reason));
+  else
+    log_event(LOG_INFO, NULL, "a sink is back", LOG_TEXT("sink", sink_names[id]));
+}
+
+void serve_sinks_watch(struct serve *s) {
+  struct serve_sinks *k = s->sinks;
+  struct mongo_stats stats;
+  if (k == NULL) return;
+  for (int i = 0; i < SINK_COUNT; i++)
+    if (k->runner[i] != NULL) tell_runner(k, (enum sink_id)i);
+  if (k->mongo == NULL) return;
+  mongo_stats(k->mongo, &stats);
+  if (strcmp(stats.index_refusal, k->told_refusal) == 0) return;
+  memcpy(k->told_refusal, stats.index_refusal, sizeof k->told_refusal);
+  if (stats.index_refusal[0] != '\0')
+    log_event(LOG_WARN, NULL, "an index is not as it must be", LOG_TEXT("why", stats.index_refusal));
 }
 
 static void add_mongo(struct serve_sinks *k, json_t *reasons) {

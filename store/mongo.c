@@ -215,6 +215,7 @@ static int64_t look_after(void *self, int64_t cursor) {
   (void)cursor;
   m->failure = (struct sink_outcome){.result = SINK_DONE};
   mongo_index_look_after(m);
+  mongo_ping(m);
   return -1;
 }
 

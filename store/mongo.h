@@ -68,6 +68,9 @@ void mongo_free(struct mongo *m);
 struct sink_driver mongo_driver(struct mongo *m);
 
 struct mongo_stats {
+  bool away; /* the newest call was not answered, of a delivery or of the looks between them (5 s) */
+  int64_t away_since_ms; /* epoch; 0 when it is not */
+  char reason[200];
   bool indexes_ready;       /* index 1 and 2 of data-model.md 1.3 are there; else rows are held */
   char index_refusal[256];  /* the newest refusal, "" when none */
   int64_t refused_since_ms; /* epoch */

@@ -2,11 +2,12 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "store/mongo_error.h"
 
 /* One bulk is one command; MongoDB's messages end at 48 MB. */
-enum { BULK_BYTES = 8 << 20, DOCUMENT_BYTES_MAX = 16 << 20 };
+enum { BULK_BYTES = 8 << 20, DOCUMENT_BYTES_MAX = 16 << 20, PING_AFTER_MS = 5000 };
 
 static uint32_t length_of(const uint8_t *bson) {
   uint32_t le;
@@ -22,9 +23,27 @@ static size_t bytes_of(const struct mongo_write *w) {
   return (size_t)length_of(w->op->filter) + length_of(w->op->update);
 }
 
+static int64_t wall_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* `reason` NULL: it has answered. */
+static void note_away(struct mongo *m, const char *reason) {
+  m->answered_ms = mongo_now_ms();
+  pthread_mutex_lock(&m->stats_lock);
+  if (reason != NULL && !m->stats.away) m->stats.away_since_ms = wall_ms();
+  if (reason == NULL) m->stats.away_since_ms = 0;
+  m->stats.away = reason != NULL;
+  snprintf(m->stats.reason, sizeof m->stats.reason, "%s", reason != NULL ? reason : "");
+  pthread_mutex_unlock(&m->stats_lock);
+}
+
 void mongo_note_failure(struct mongo *m, const struct sink_outcome *outcome) {
   if (outcome->result != SINK_AWAY) return;
   m->failure = *outcome;
+  if (strcmp(outcome->kind, "stopping") != 0) note_away(m, outcome->reason);
   mongo_index_doubt(m);
   /* A server too slow for a step of this size would be too slow every time. */
   if (strcmp(outcome->kind, "timeout") == 0 || strcmp(outcome->kind, "write_concern") == 0)
@@ -32,6 +51,7 @@ void mongo_note_failure(struct mongo *m, const struct sink_outcome *outcome) {
 }
 
 void mongo_answered(struct mongo *m, int64_t began_ms) {
+  note_away(m, NULL);
   if (mongo_now_ms() - began_ms < m->link.socket_ms / 8)
     m->step_max = m->step_max < MONGO_STEP_MAX / 2 ? m->step_max * 2 : MONGO_STEP_MAX;
 }
@@ -48,6 +68,21 @@ bool mongo_may_go_on(struct mongo *m) {
   if (m->failure.result == SINK_DONE && m->link.client == NULL && mongo_link_open(&m->link, &m->failure) != 0)
     mongo_index_doubt(m);
   return m->failure.result == SINK_DONE;
+}
+
+void mongo_ping(struct mongo *m) {
+  bson_error_t error;
+  bson_t reply;
+  struct sink_outcome outcome;
+  if (mongo_now_ms() - m->answered_ms < PING_AFTER_MS || !mongo_may_go_on(m)) return;
+  bson_t *ping = BCON_NEW("ping", BCON_INT32(1));
+  const int64_t began_ms = mongo_now_ms();
+  if (mongoc_client_command_simple(m->link.client, "admin", ping, NULL, &reply, &error))
+    mongo_answered(m, began_ms);
+  else
+    mongo_failed(m, &error, &reply, began_ms, &outcome);
+  bson_destroy(&reply);
+  bson_destroy(ping);
 }
 
 /* ---- one bulk ---- */

@@ -23,6 +23,7 @@ struct mongo {
   size_t step_max; /* operations a bulk and legs a read: fewer after a timeout, more after a fast answer */
   atomic_bool stopping;
 
+  int64_t answered_ms;          /* monotonic: the newest answer or failure */
   int64_t indexes_looked_at_ms; /* monotonic; 0: look at the next occasion */
   bool indexes_complete;        /* all that we want are there as we want them */
   bool sharded;                 /* the collection is: no joins, callLogId plain */
@@ -45,6 +46,9 @@ void mongo_failed(struct mongo *m, const bson_error_t *error, const bson_t *repl
 void mongo_answered(struct mongo *m, int64_t began_ms);
 /* The same for an outcome that mongo_link.c has given. */
 void mongo_note_failure(struct mongo *m, const struct sink_outcome *outcome);
+/* Asks the server for a word when nothing was heard of it lately: nobody would notice that it is away while there is
+ * nothing to deliver. */
+void mongo_ping(struct mongo *m);
 /* True: the batch may go on, and there is a client. */
 bool mongo_may_go_on(struct mongo *m);
 

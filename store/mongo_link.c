@@ -11,9 +11,20 @@
 static pthread_once_t driver_once = PTHREAD_ONCE_INIT;
 static bool driver_ready;
 
+/* The newest warning on this thread while a URI is read: a word that the driver does not know is one, no error. */
+static _Thread_local char uri_warning[256];
+static _Thread_local bool reading_uri;
+
+static void on_driver_log(mongoc_log_level_t level, const char *domain, const char *message, void *arg) {
+  (void)domain;
+  (void)arg;
+  if (reading_uri && level <= MONGOC_LOG_LEVEL_WARNING)
+    snprintf(uri_warning, sizeof uri_warning, "%s", message);
+}
+
 static void driver_init(void) {
-  /* The driver would write its warnings to standard error, in no form of ours; what matters comes as an error too. */
-  mongoc_log_set_handler(NULL, NULL);
+  /* The driver would write to standard error, in no form of ours; what matters comes as an error too, but for URIs. */
+  mongoc_log_set_handler(on_driver_log, NULL);
   mongoc_init();
   driver_ready = true;
 }
@@ -130,8 +141,15 @@ int mongo_link_init(struct mongo_link *l, const struct mongo_options *options, b
   if (has_stray_at(options->uri))
     return malformed(options->uri, "an at sign that does not end the user's name and password is written %40",
                      why, why_bytes);
+  uri_warning[0] = '\0';
+  reading_uri = true;
   l->uri = mongoc_uri_new_with_error(options->uri, &error);
+  reading_uri = false;
   if (l->uri == NULL) return malformed(options->uri, error.message, why, why_bytes);
+  if (uri_warning[0] != '\0') {
+    mongo_link_free(l);
+    return malformed(options->uri, uri_warning, why, why_bytes);
+  }
   complete(l, options, try_once);
   l->database = strdup(options->database);
   l->name = strdup(options->collection);

@@ -166,6 +166,10 @@ enum command_verdict command_judge(int status, const char *body, size_t bytes, c
   return verdict;
 }
 
+bool command_is_done_by_end(enum command command) {
+  return command == COMMAND_HANGUP || command == COMMAND_STREAMING_STOP || command == COMMAND_RECORD_STOP;
+}
+
 enum command_life command_life(int status, const char *body, size_t bytes) {
   if (status == 404) return LIFE_OVER;
   json_t *json = bytes > 0 ? json_read(body, bytes, NULL, 0) : NULL;

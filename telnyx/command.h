@@ -43,7 +43,7 @@ char *command_stream_url(const char *stream_url, const char *token, const char *
 
 enum command_verdict {
   COMMAND_TAKEN,        /* accepted; a webhook tells of the effect */
-  COMMAND_ENDED,        /* the leg is over: what was to be ended has ended */
+  COMMAND_ENDED,        /* the leg is over: see command_is_done_by_end() */
   COMMAND_NOT_YET,      /* the leg is not answered, or has no sound yet: once more, soon */
   COMMAND_AGAIN,        /* no answer, or Telnyx's own trouble: the identical request once more */
   COMMAND_SLOWER,       /* a rate limit */
@@ -52,6 +52,9 @@ enum command_verdict {
 };
 /* 3.3: what an answer to a command means. `status` 0: none came. `why` gets code and title, for the log. */
 enum command_verdict command_judge(int status, const char *body, size_t bytes, char *why, size_t why_bytes);
+
+/* What the command wanted is so when the leg is over (3.3): hangup, streaming_stop, record_stop. */
+bool command_is_done_by_end(enum command command);
 
 /* What GET base/calls/<leg> says. */
 enum command_life { LIFE_UNKNOWN, LIFE_ALIVE, LIFE_OVER };

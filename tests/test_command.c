@@ -115,6 +115,15 @@ static void answers_mean_what_the_table_says(void **state) {
   expect_verdict(COMMAND_REFUSED, 404, "{\"errors\":7}", "HTTP 404");
 }
 
+static void an_end_does_what_was_to_end(void **state) {
+  (void)state;
+  for (int i = 0; i < COMMANDS; i++) {
+    enum command c = (enum command)i;
+    assert_int_equal(command_is_done_by_end(c),
+                     c == COMMAND_HANGUP || c == COMMAND_STREAMING_STOP || c == COMMAND_RECORD_STOP);
+  }
+}
+
 static void expect_life(enum command_life expected, int status, const char *body) {
   enum command_life life = command_life(status, body, strlen(body));
   if (life != expected) fail_msg("%d %s: %d, expected %d", status, body, life, expected);
@@ -141,6 +150,7 @@ int main(void) {
       cmocka_unit_test(names_are_found),
       cmocka_unit_test(answers_mean_what_the_table_says),
       cmocka_unit_test(a_call_is_alive_or_over),
+      cmocka_unit_test(an_end_does_what_was_to_end),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -195,6 +195,9 @@ def test_an_order_that_fails_says_why(agent, api):
     assert answer.status_code == 502 and "Nothing is recorded" in answer.json()["error"]
     api.answer("hangup", Answer(422, error(90018, "Call has already ended")))
     assert order(agent, call, "hangup").json()["accepted"], "what was to end has ended"
+    api.answer("record_start", Answer(422, error(90018, "Call has already ended")))
+    answer = order(agent, call, "record_start")
+    assert answer.status_code == 502 and not answer.json()["accepted"]
 
 
 def test_a_limit_for_an_hour_is_told_at_once(agent, api):

@@ -170,6 +170,19 @@ def test_servers_away_change_nothing_upstream(make_agent, signer, mongo_server, 
     until("ready again", lambda: agent.get("/readyz").json()["status"] == "ready")
 
 
+def test_mongodb_away_is_seen_with_nothing_to_deliver(make_agent, signer, mongo_server):
+    agent = make_agent(f"mongo.uri={mongo_server.uri}", "mongo.server_selection_ms=500", signer=signer)
+    until("the indexes", lambda: agent.get("/readyz").json()["status"] == "ready")
+    mongo_server.stop()
+    health = until("it is away", lambda: (r := agent.get("/readyz")) and r.json()["reasons"] and r)
+    assert health.status_code == 200 and health.json()["reasons"][0]["part"] == "mongo"
+    (line,) = until("the log", lambda: agent.logged(msg="a sink is away: its rows wait on disk"))
+    assert line["sink"] == "mongo" and line["why"]
+    mongo_server.start()
+    until("ready again", lambda: agent.get("/readyz").json()["status"] == "ready")
+    until("the log", lambda: agent.logged(msg="a sink is back", sink="mongo"))
+
+
 def test_it_stops_in_time_while_mongodb_hangs(make_agent, signer, mongo_server, toxiproxy):
     link = toxiproxy.link("mongo", mongo_server.port)
     agent = make_agent(f"mongo.uri=mongodb://127.0.0.1:{link.port}", signer=signer)
@@ -215,7 +228,7 @@ def test_check_connect_says_what_is_wrong(options, make_redis):
     assert done.returncode == 1 and "telnyx.api_base" in done.stdout and "KEY1" not in done.stdout
 
 
-@pytest.mark.parametrize("option", ("mongo.uri=mongodb://", "mongo.uri=mongodb://h:notaport/", "redis.url=redis://h:port",
+@pytest.mark.parametrize("option", ("mongo.uri=mongodb://", "mongo.uri=mongodb://h:notaport/", "mongo.uri=mongodb://h/?tsl=true", "redis.url=redis://h:port",
                                     "redis.url=rediss://h:1"))
 def test_a_malformed_address_is_wrong_configuration(option, tmp_path):
     for command in ("check", "serve"):
