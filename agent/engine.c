@@ -124,6 +124,7 @@ static void tick_socket(struct engine *e, const struct moment *at, struct socket
 }
 
 static void tick_call(struct engine *e, const struct moment *at, struct call *c) {
+  call_tick_told(e, at, c);
   if (c->socket != NULL) {
     call_tick_unheard(e, at, c);
     if (c->hangup_us != 0 && at->mono_us - c->hangup_us >= AFTER_HANGUP_US) {

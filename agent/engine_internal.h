@@ -52,6 +52,7 @@ struct call {
   int64_t quiet_since_us;                     /* the last socket closed, or the newest event came */
   int64_t hangup_us;                          /* 0: none seen */
   int64_t asked_us;                           /* elsewhere; 0: never */
+  int64_t told_us;                            /* somebody said that it has ended; 0: nobody */
   char missing[sizeof((struct part *)0)->id]; /* why a stream is missed; "": none is, or it was told */
   int64_t missing_us;
   int64_t outage_us; /* since when the leg's stream is lost without `stop`; 0: it is not */
@@ -115,6 +116,8 @@ void call_miss_stream(struct call *c, const struct moment *at, const char *cause
  * with the last process, NULL: none. */
 void call_miss_at_start(struct call *c, const struct moment *at, const char *cut);
 void call_tick_quiet(struct engine *e, const struct moment *at, struct call *c);
+/* A leg that has ended as somebody said: what the end was. */
+void call_tick_told(struct engine *e, const struct moment *at, struct call *c);
 /* A leg that streams here. */
 void call_tick_unheard(struct engine *e, const struct moment *at, struct call *c);
 

@@ -82,15 +82,26 @@ void call_tick_quiet(struct engine *e, const struct moment *at, struct call *c) 
   }
 }
 
+/* Asks again at twice the time since `since_us` each, at first after `first_us`, at last every minute. */
+static void ask_now_and_then(struct engine *e, const struct moment *at, struct call *c, int64_t since_us,
+                             int64_t first_us) {
+  int64_t asked_us = c->asked_us > since_us ? c->asked_us : since_us, pause_us = asked_us - since_us;
+  if (e->effects.ask_elsewhere == NULL) return;
+  if (pause_us < first_us) pause_us = first_us;
+  if (pause_us > ASK_EVERY_US) pause_us = ASK_EVERY_US;
+  if (at->mono_us - asked_us >= pause_us) ask(e, at, c);
+}
+
+/* Redis tells of an end before MongoDB has its hang-up, and a long time before when MongoDB is away. */
+void call_tick_told(struct engine *e, const struct moment *at, struct call *c) {
+  if (c->told_us != 0 && !c->summary.ended) ask_now_and_then(e, at, c, c->told_us, ASK_AGAIN_US);
+}
+
 /* Its webhooks went to other agents. Without them nobody here knows the callLogId that they name, and one leg would be
  * two calls to supervisors. */
 void call_tick_unheard(struct engine *e, const struct moment *at, struct call *c) {
-  int64_t opened_us = c->socket->opened.mono_us, asked_us = c->asked_us > opened_us ? c->asked_us : opened_us,
-          pause_us = asked_us - opened_us;
-  if (e->effects.ask_elsewhere == NULL || json_array_size(c->facts->webhooks) > 0) return;
-  if (pause_us < ASK_FIRST_US) pause_us = ASK_FIRST_US;
-  if (pause_us > ASK_EVERY_US) pause_us = ASK_EVERY_US;
-  if (at->mono_us - asked_us >= pause_us) ask(e, at, c);
+  if (json_array_size(c->facts->webhooks) == 0)
+    ask_now_and_then(e, at, c, c->socket->opened.mono_us, ASK_FIRST_US);
 }
 
 /* A socket or an end may have come meanwhile. */
@@ -112,6 +123,7 @@ void engine_ask(struct engine *e, const struct moment *at, const char *call_log_
   if (e->effects.ask_elsewhere == NULL) return;
   HASH_ITER(hh, e->calls, c, next) {
     if (c->summary.ended || strcmp(c->summary.call_log_id, call_log_id) != 0) continue;
+    if (c->told_us == 0) c->told_us = at->mono_us;
     if (c->asked_us == 0 || at->mono_us - c->asked_us >= ASK_AGAIN_US) ask(e, at, c);
   }
 }

@@ -96,6 +96,11 @@ static void somebody_says_that_it_has_ended(void **state) {
   assert_int_equal(count_effects(w, ASK_ELSEWHERE), 1);
   engine_ask(w->e, moment_ms(w, 6000), name);
   assert_int_equal(count_effects(w, ASK_ELSEWHERE), 2);
+  ticks_until(w, 82000); /* MongoDB has no hang-up yet: at 11, 21, 41 and 81 s again */
+  assert_int_equal(count_effects(w, ASK_ELSEWHERE), 6);
+  hook(w, LEG, "call.hangup", 83000, "");
+  ticks_until(w, 400000);
+  assert_int_equal(count_effects(w, ASK_ELSEWHERE), 6);
   world_free(w);
 }
 

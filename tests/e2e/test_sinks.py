@@ -317,3 +317,27 @@ def test_a_document_of_the_application_of_any_shape_costs_no_calllog(make_agent,
     assert (document["callLogId"] == "CALL_1_odd") == joined
     assert sidetone_of(document).get("callLogIdConflict") == (None if joined else "CALL_1_odd")
     assert agent.metric("sidetone_outbox_rows", sink="mongo", state="dead") == 0
+
+
+def test_an_end_that_mongodb_hears_of_late_still_ends_the_leg(make_agent, signer, mongo_server, redis):
+    """Redis tells the agent with the stream at once; what the end was it learns when MongoDB is back."""
+    options = (f"mongo.uri={mongo_server.uri}", "mongo.server_selection_ms=500", "mongo.socket_ms=1000",
+               f"redis.url={redis.url}", f"redis.prefix={redis.prefix}", "redis.live_interval_ms=200")
+    hears, streams = make_agent(*options, signer=signer), make_agent(*options, signer=signer)
+    call = Call(hears)
+    call.initiated()
+    call.agent = streams
+    call.answered()
+    stream = call.stream().start().media(100)
+    for agent in (hears, streams):
+        quiet(agent)
+    mongo_server.pause()
+    call.agent = hears
+    call.hangup()
+    until("the agent with the stream is told", lambda: streams.logged(
+        msg="the call has ended elsewhere: its live figures stop here"))
+    until("its question fails", lambda: any(r["part"] == "mongo" for r in hears.get("/readyz").json()["reasons"]))
+    assert stream.open
+    mongo_server.resume()
+    assert stream.closed() == 1000
+    until("no live call", lambda: streams.metric("sidetone_calls_live") == 0)
