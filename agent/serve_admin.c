@@ -6,6 +6,7 @@
 #include "agent/log.h"
 #include "agent/serve.h"
 #include "agent/serve_live.h"
+#include "config/options.h"
 #include "store/outbox.h"
 #include "telnyx/stream_key.h"
 #include "telnyx/timestamp.h"
@@ -42,11 +43,29 @@ static bool is_action(const char *path, char *id, size_t id_bytes, const char **
 }
 
 /* A form or a script of a foreign page cannot name this type without being asked first. */
-static int action_headers(const struct http_request *request, const char **allow) {
+/* A page of a foreign site can have its name mean this machine (DNS rebinding), and then asks as a neighbour; it cannot
+ * change the name that the browser says. With a token it has nothing to show. */
+static bool is_named_as_here(const struct serve *s, const struct http_request *request) {
+  char name[256];
+  const char *host = http_header(request, "host", NULL);
+  if (s->config.admin_token[0] != '\0') return true;
+  if (host == NULL || snprintf(name, sizeof name, "%s", host) >= (int)sizeof name) return false;
+  char *port = strrchr(name, ':'), *bracket = strrchr(name, ']');
+  if (port != NULL && (bracket == NULL || port > bracket)) *port = '\0';
+  size_t length = strlen(name);
+  if (name[0] == '[' && name[length - 1] == ']') {
+    name[length - 1] = '\0';
+    return form_host_is_loopback(name + 1);
+  }
+  return form_host_is_loopback(name);
+}
+
+static int action_headers(const struct serve *s, const struct http_request *request, const char **allow) {
   if (strcmp(request->method, "POST") != 0) {
     *allow = "POST";
     return 405;
   }
+  if (!is_named_as_here(s, request)) return 403;
   const char *type = http_header(request, "content-type", NULL);
   return type != NULL && strncasecmp(type, json_media_type, sizeof json_media_type - 1) == 0 ? 0 : 415;
 }
@@ -65,7 +84,7 @@ static int admin_headers(void *arg, const struct http_request *request, const ch
   }
   char id[160];
   const char *action;
-  if (is_action(request->path, id, sizeof id, &action)) return action_headers(request, allow);
+  if (is_action(request->path, id, sizeof id, &action)) return action_headers(s, request, allow);
   if (!known) return 404;
   if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0) return 0;
   *allow = "GET, HEAD";

@@ -86,8 +86,21 @@ static void plan_instead_of_null(struct people *p, const char *path, json_t *ele
 }
 
 /* A tag that somebody else has set is theirs: it is not added to ours, so it is never pulled. */
+/* A document that the application made may have the lead that no client_state names. New reference. */
+static json_t *wanted_tags(const struct people *p) {
+  json_t *wanted = json_array();
+  const json_t *folded = settle_at(p->folded, "tags");
+  bool has_lead = settle_at(p->document, "leadId") != NULL;
+  for (size_t i = 0; i < json_array_size(folded); i++) {
+    json_t *tag = json_array_get(folded, i);
+    if (!has_lead || strcmp(json_string_value(tag), "no-lead") != 0) json_array_append(wanted, tag);
+  }
+  return wanted;
+}
+
 static bool plan_tags(struct people *p) {
-  const json_t *wanted = settle_at(p->folded, "tags"), *has = settle_at(p->document, "tags");
+  json_t *wanted = wanted_tags(p);
+  const json_t *has = settle_at(p->document, "tags");
   json_t *missing = without(wanted, has), *over = without(settle_at(p->document, TAGS), wanted);
   bool fine = true, can = can_hold_rows(p, "tags");
   if (can && json_array_size(missing)) {
@@ -100,6 +113,7 @@ static bool plan_tags(struct people *p) {
   if (can && json_array_size(over)) fine = plan_pull(p, "tags", json_pack("{s:O}", "$in", over), TAGS, over);
   json_decref(missing);
   json_decref(over);
+  json_decref(wanted);
   return fine;
 }
 

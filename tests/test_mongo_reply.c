@@ -38,7 +38,7 @@ static void each_write_gets_its_own_error(void **state) {
   assert_true(
       take("{\"nMatched\":1,\"writeErrors\":[{\"index\":1,\"code\":11000,\"errmsg\":\"E11000 here\"},"
            "{\"index\":3,\"code\":{\"$numberLong\":\"17419\"},\"errmsg\":\"Resulting document too big\"},"
-           "{\"index\":0,\"code\":28,\"errmsg\":\"Cannot create field\"}],\"writeConcernErrors\":[]}"));
+           "{\"index\":0,\"code\":2,\"errmsg\":\"a bad value\"}],\"writeConcernErrors\":[]}"));
   assert_int_equal(whole.result, SINK_DONE);
   expect(0, WRITE_FAILED, SINK_RETRY, "other");
   expect(1, WRITE_DUPLICATE, SINK_RETRY, "duplicate");

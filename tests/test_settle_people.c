@@ -141,6 +141,9 @@ static void tags_of_others_stay(void **state) {
   /* The same word set by somebody else: not ours to take away. */
   expect("{'tags':['no-lead']}", "{'tags':['no-lead']}", NULL, "metadata.sidetone.wrote.tags", "absent");
   expect("{'tags':['no-lead']}", "{'tags':[]}", NULL, "tags", "['no-lead']");
+  /* The application made the document, with a lead that no client_state names. */
+  expect("{'leadId':{'$oid':'66f0a1b2c3d4e5f601234567'}}", "{'tags':['no-lead','no-direction']}", NULL,
+         "tags", "['no-direction']");
   /* One goes and one comes. */
   expect("{'tags':['no-lead','x'],'metadata':{'sidetone':{'wrote':{'tags':['no-lead']}}}}",
          "{'tags':['no-direction']}", NULL, "tags", "['x','no-direction']");

@@ -20,7 +20,7 @@ import services
 
 BENCH = harness.ROOT / "build/bench"
 ROWS = int(os.environ.get("DRAIN_ROWS", "100000"))
-FILL_RATE = 1200
+FILL_RATE = 400
 BATCH = 1000
 WARM_ROWS = 3000
 OURS = "calllogs"

@@ -237,6 +237,16 @@ def test_orders_that_are_none(agent, api, make_agent, signer):
     assert order(guarded, call, "hangup", headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize("host,good", (("localhost", True), ("127.0.0.1:8481", True), ("[::1]:8481", True),
+                                       ("evil.example", False), ("127.0.0.1.evil.example:80", False), ("", False)))
+def test_an_order_names_this_machine(agent, api, host, good):
+    """A page whose name was made to mean this machine says its own name."""
+    call = Call(agent)
+    call.initiated()
+    answer = order(agent, call, "hangup", headers={"Content-Type": "application/json", "Host": host})
+    assert answer.status_code == (200 if good else 403) and len(api.of("hangup")) == good
+
+
 def test_auto_stream_needs_where_and_a_key():
     for more in ((), (f"telnyx.stream_url={STREAM_URL}",), (f"telnyx.api_key={KEY}",)):
         words = [word for option in ("telnyx.auto_stream=yes", *more) for word in ("-o", option)]
