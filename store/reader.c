@@ -90,11 +90,31 @@ static char *find_document(struct store_reader *r, const char *sql, const char *
   return document;
 }
 
+static bool has_row(struct store_reader *r, const char *sql, const char *key) {
+  sqlite3_stmt *s = NULL;
+  if (sqlite3_prepare_v2(r->db, sql, -1, &s, NULL) != SQLITE_OK) return false;
+  bind_string(s, 1, key);
+  bool is = sqlite3_step(s) == SQLITE_ROW;
+  sqlite3_finalize(s);
+  return is;
+}
+
+/* A damaged entry of the index leads to another call's row, which is whole: the row itself must have the id. Where it has
+ * not, the rows are looked through without the index. */
 char *store_reader_get(struct store_reader *r, const char *call_log_id) {
-  return find_document(r,
-                       "SELECT leg, revision, open, body, crc FROM calllogs WHERE call_log_id = ?1"
-                       " ORDER BY initiated_at_ms DESC",
-                       call_log_id);
+#define OF_CALLLOG "SELECT leg, revision, open, body, crc FROM calllogs "
+  char *document =
+      find_document(r,
+                    OF_CALLLOG
+                    "WHERE call_log_id = ?1 AND EXISTS (SELECT 1 FROM calllogs AS own NOT INDEXED"
+                    " WHERE own.row = calllogs.row AND own.call_log_id = ?1)"
+                    " ORDER BY initiated_at_ms DESC",
+                    call_log_id);
+  if (document != NULL || r->damaged != NULL ||
+      !has_row(r, "SELECT 1 FROM calllogs WHERE call_log_id = ?1", call_log_id))
+    return document;
+  return find_document(r, OF_CALLLOG "NOT INDEXED WHERE call_log_id = ?1", call_log_id);
+#undef OF_CALLLOG
 }
 
 char *store_reader_get_leg(struct store_reader *r, const char *leg) {
