@@ -12,6 +12,7 @@ enum {
   ENDED_FOR_MS = 300000, /* after that nobody asks for `ended` */
   STALE_MIN_MS = 2000,
   AWAY_WAIT_MS = 50,
+  DROP_ENDS_EVERY_MS = 1000,
   POLICY_EVERY_MS = 10000,
   TURN_QUIET_MS = 300000,
   REFUSED_FOR_MS = 10000
@@ -51,7 +52,6 @@ static void live_back(struct redis_live *l, bool wrote) {
 void redis_live_stats(struct redis_live *l, struct redis_live_stats *out) {
   pthread_mutex_lock(&l->lock);
   *out = l->stats;
-  for (const struct live_end *e = l->ends; e != NULL; e = e->next) out->ends_waiting++;
   pthread_mutex_unlock(&l->lock);
 }
 
@@ -150,8 +150,25 @@ static void wait_for_work(struct redis_live *l, int64_t ms) {
     if (pthread_cond_timedwait(&l->work, &l->lock, &until) != 0) return;
 }
 
+/* Ends that nobody asks for any more must not pile up while Redis is away for days. Locked. */
+static void drop_old_ends(struct redis_live *l) {
+  int64_t now_ms = redis_clock_ms();
+  if (now_ms - l->dropped_ends_ms < DROP_ENDS_EVERY_MS) return;
+  l->dropped_ends_ms = now_ms;
+  for (struct live_end **at = &l->ends; *at != NULL;) {
+    struct live_end *e = *at;
+    if (e->until_ms > now_ms) {
+      at = &e->next;
+      continue;
+    }
+    *at = e->next;
+    free(e);
+  }
+}
+
 static void wait_while_away(struct redis_live *l) {
   struct timespec until = in_ms(AWAY_WAIT_MS);
+  drop_old_ends(l);
   while (pthread_cond_timedwait(&l->work, &l->lock, &until) == 0) continue;
 }
 
