@@ -80,7 +80,8 @@ bool serve_store_idle(const struct serve *s);
 void serve_store_recover(struct serve *s); /* legs that were open when the last process ended */
 void serve_store_forget(struct serve *s);
 
-/* serve_facts.c: stored facts into the engine; `except` is an event that comes by itself right after. */
+/* serve_facts.c: stored facts into the engine, none when they could not be read; `except` is an event that comes by
+ * itself right after. */
 void serve_give_facts(struct serve *s, const struct moment *at, const char *leg,
                       const struct store_answer *answer, const char *except, bool restart);
 

@@ -392,7 +392,10 @@ static void note_leg(void *arg, const char *leg) {
     r->size = size;
   }
   r->leg[r->count] = strdup(leg);
-  if (r->leg[r->count] != NULL) r->count++;
+  if (r->leg[r->count] != NULL)
+    r->count++;
+  else
+    r->failed = true;
 }
 
 static void on_recovered(void *arg, const struct store_answer *answer) {

@@ -1,4 +1,5 @@
-/* agent/serve_store.c: what a full queue has refused is offered again, each fact once a tick. */
+/* agent/serve_store.c, serve_facts.c: what a full queue has refused is offered again, each fact once a tick; what
+ * could not be read is not taken for nothing. */
 #include "tests/store_helpers.h"
 
 #include "agent/serve.h"
@@ -44,8 +45,26 @@ static void refused_facts_are_offered_once_a_tick(void **state) {
   b->store = NULL;
 }
 
+/* Else its next webhook would be folded alone: only of a leg that is not known are the facts asked for. */
+static void a_leg_that_could_not_be_read_stays_unknown(void **state) {
+  (void)state;
+  const struct moment at = {.mono_us = 1, .wall_us = 1};
+  const struct store_answer failed = {.status = STORE_FAILED, .error = "database is locked"}, none = {0};
+  struct serve *s = calloc(1, sizeof *s);
+  assert_non_null(s);
+  const struct engine_options options = {.agent_id = "agent", .stream_token = "", .fold = {.agent_id = "agent"}};
+  s->engine = engine_create(&options, &(struct engine_effects){.put_event = NULL}, &s->metrics);
+  serve_give_facts(s, &at, "leg", &failed, NULL, true);
+  assert_false(engine_knows(s->engine, "leg"));
+  serve_give_facts(s, &at, "leg", &none, NULL, true);
+  assert_true(engine_knows(s->engine, "leg"));
+  engine_free(s->engine);
+  free(s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(refused_facts_are_offered_once_a_tick, bench_setup, bench_teardown)};
+      cmocka_unit_test_setup_teardown(refused_facts_are_offered_once_a_tick, bench_setup, bench_teardown),
+      cmocka_unit_test(a_leg_that_could_not_be_read_stays_unknown)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
