@@ -65,8 +65,9 @@ void mongo_failed(struct mongo *m, const bson_error_t *error, const bson_t *repl
 bool mongo_may_go_on(struct mongo *m) {
   if (m->failure.result == SINK_DONE && atomic_load(&m->stopping))
     mongo_outcome(&m->failure, SINK_AWAY, "stopping", "the agent stops");
-  if (m->failure.result == SINK_DONE && m->link.client == NULL && mongo_link_open(&m->link, &m->failure) != 0)
-    mongo_index_doubt(m);
+  struct sink_outcome outcome;
+  if (m->failure.result == SINK_DONE && m->link.client == NULL && mongo_link_open(&m->link, &outcome) != 0)
+    mongo_note_failure(m, &outcome);
   return m->failure.result == SINK_DONE;
 }
 
