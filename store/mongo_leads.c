@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "store/clock.h"
 #include "store/mongo_error.h"
 #include "store/mongo_internal.h"
 
@@ -29,7 +30,7 @@ static int find_one(struct mongo *m, const char *collection, const char *field, 
       BCON_NEW("limit", BCON_INT64(1), "sort", "{", "_id", BCON_INT32(1), "}", "projection", "{", "_id",
                BCON_INT32(1), "leadId", BCON_INT32(1), "}", "maxTimeMS", BCON_INT64(m->link.socket_ms / 2));
   mongoc_collection_t *c = mongoc_client_get_collection(m->link.client, m->link.database, collection);
-  const int64_t began_ms = mongo_now_ms();
+  const int64_t began_ms = monotonic_ms();
   mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(c, filter, opts, NULL);
   const bson_t *document;
   bson_error_t error;

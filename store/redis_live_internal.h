@@ -48,7 +48,6 @@ struct redis_live {
   long sweep_from; /* rank in `calls` */
 };
 
-int64_t live_clock_us(void); /* monotonic */
 /* An answer of Redis to our commands was an error, or none came (reply NULL): away. On the sink's thread. */
 void live_away(struct redis_live *l, const struct redis_reply *reply);
 
