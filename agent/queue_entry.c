@@ -79,7 +79,8 @@ int queue_entry(void *arg, const char *leg, const void *document, size_t bytes, 
   uint64_t refused = memory_refusals();
   json_t *value = is_bson ? bson_to_json(document, bytes) : json_read(document, bytes, NULL, 0);
   int result = fill(value, out);
-  if (memory_refusals() != refused) result = -ENOMEM; /* no document, or one with a hole, is not "has not ended" */
+  if (memory_refusals() != refused)
+    result = -ENOMEM; /* no document, or one with a hole, is not "has not ended" */
   json_decref(value);
   if (result != 1) queue_entry_free(out);
   return result;

@@ -52,7 +52,8 @@ static void a_leg_that_could_not_be_read_stays_unknown(void **state) {
   const struct store_answer failed = {.status = STORE_FAILED, .error = "database is locked"}, none = {0};
   struct serve *s = calloc(1, sizeof *s);
   assert_non_null(s);
-  const struct engine_options options = {.agent_id = "agent", .stream_token = "", .fold = {.agent_id = "agent"}};
+  const struct engine_options options = {
+      .agent_id = "agent", .stream_token = "", .fold = {.agent_id = "agent"}};
   s->engine = engine_create(&options, &(struct engine_effects){.put_event = NULL}, &s->metrics);
   serve_give_facts(s, &at, "leg", &failed, NULL, true);
   assert_false(engine_knows(s->engine, "leg"));
