@@ -67,7 +67,7 @@ int64_t space_due_ms(const struct space *s) {
 
 struct candidate {
   int64_t ended_ms;
-  char leg[512];
+  char leg[SPACE_LEG_BYTES];
 };
 
 /* The next ended leg behind the last one that was looked at. SQLITE_ROW, SQLITE_DONE, or an error. */
@@ -130,7 +130,7 @@ static int let_leg_go(struct space *s, struct database *d, const char *leg) {
 /* The oldest CallLog whose facts have gone. SQLITE_DONE: there is none. */
 static int let_calllog_go(struct database *d) {
   sqlite3_stmt *q = d->statements[SQL_OLDEST_GONE];
-  char leg[512] = "";
+  char leg[SPACE_LEG_BYTES] = "";
   int rc = sqlite3_step(q);
   if (rc == SQLITE_ROW) snprintf(leg, sizeof leg, "%s", (const char *)sqlite3_column_text(q, 0));
   sqlite3_reset(q);
