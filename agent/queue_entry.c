@@ -7,6 +7,7 @@
 
 #include "agent/bson.h"
 #include "agent/document.h"
+#include "agent/memory.h"
 #include "telnyx/json.h"
 
 /* Ended: endedAt is there, or the status is a last word. The fold has both or neither but for a hang-up that says no
@@ -75,8 +76,11 @@ int queue_entry(void *arg, const char *leg, const void *document, size_t bytes, 
   (void)arg;
   (void)leg;
   *out = (struct redis_queue_entry){.revision = 0};
+  uint64_t refused = memory_refusals();
   json_t *value = is_bson ? bson_to_json(document, bytes) : json_read(document, bytes, NULL, 0);
   int result = fill(value, out);
+  if (memory_refusals() != refused)
+    result = -ENOMEM; /* no document, or one with a hole, is not "has not ended" */
   json_decref(value);
   if (result != 1) queue_entry_free(out);
   return result;

@@ -80,14 +80,16 @@ bool serve_store_idle(const struct serve *s);
 void serve_store_recover(struct serve *s); /* legs that were open when the last process ended */
 void serve_store_forget(struct serve *s);
 
-/* serve_facts.c: stored facts into the engine; `except` is an event that comes by itself right after. */
+/* serve_facts.c: stored facts into the engine, none when they could not be read; `except` is an event that comes by
+ * itself right after. */
 void serve_give_facts(struct serve *s, const struct moment *at, const char *leg,
                       const struct store_answer *answer, const char *except, bool restart);
 
 /* serve_sinks.c */
 void serve_sinks_configured(const struct serve *s, bool sinks[SINK_COUNT]);
 int serve_sinks_start(struct serve *s); /* an exit status; nothing to do without mongo.uri and redis.url */
-/* False: a thread is still in a call to a server that does not answer, and uses the store. */
+/* The threads of the sinks and of the look. False: one is still in a call to a server that does not answer, and may
+ * use the store. */
 bool serve_sinks_stop(struct serve *s);
 void serve_sinks_nudge(struct serve *s); /* rows may have come */
 void serve_sinks_watch(struct serve *s); /* once a tick: the log hears what goes away and comes back */
@@ -100,6 +102,8 @@ struct redis_options serve_redis_options(const struct config *config);
 
 /* serve_look.c */
 int serve_look_start(struct serve *s, const struct mongo_options *mongo);
+/* Its thread ends, within MongoDB's time limits. For a thread that may be waited for in vain; the loop stands. */
+void serve_look_finish(struct serve *s);
 void serve_look_stop(struct serve *s);
 /* A leg is quiet here: engine_facts() and engine_elsewhere() hear what others know. */
 void serve_look_quiet(struct serve *s, const char *leg, bool due);

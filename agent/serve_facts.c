@@ -51,6 +51,10 @@ void serve_give_facts(struct serve *s, const struct moment *at, const char *leg,
                       const struct store_answer *answer, const char *except, bool restart) {
   struct gathered g = {0};
   uint64_t refused = memory_refusals();
+  if (answer->status == STORE_FAILED) { /* a leg that the engine knows is not asked for again */
+    log_event(LOG_ERROR, leg, "what is stored of a leg could not be read", LOG_TEXT("reason", answer->error));
+    return;
+  }
   for (size_t i = 0; i < answer->fact_count; i++) {
     const struct store_fact *f = &answer->facts[i];
     if (except != NULL && !f->is_part && strcmp(f->id, except) == 0) continue;

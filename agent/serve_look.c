@@ -106,7 +106,10 @@ static void on_answer(void *arg, const struct look_answer *a) {
   struct moment at = serve_now();
   enum question question = (enum question)a->tag;
   struct elsewhere_parts others = {false, false};
-  if (!engine_knows(s->engine, a->leg)) return; /* it has gone from memory meanwhile */
+  if (!engine_knows(s->engine, a->leg)) { /* it has gone from memory meanwhile */
+    if (question == QUESTION_STREAM) stream_again(l, a->leg, false);
+    return;
+  }
   if (a->document != NULL) {
     json_t *document = bson_to_json(a->document, a->bytes);
     if (document != NULL) others = join_facts(s, &at, a->leg, document);
@@ -184,6 +187,7 @@ int serve_look_start(struct serve *s, const struct mongo_options *mongo) {
   l->wake.data = l;
   int error = uv_async_init(&s->loop, &l->wake, on_wake);
   if (error != 0) {
+    supervise_leave(l->loop);
     free(l);
     return cli_failed("serve", "no event loop: %s", uv_strerror(error));
   }
@@ -199,13 +203,18 @@ static void on_closed(uv_handle_t *handle) {
   free(handle->data);
 }
 
+void serve_look_finish(struct serve *s) {
+  if (s->look == NULL) return;
+  look_stop(s->look->look);
+  s->look->look = NULL;
+}
+
 void serve_look_stop(struct serve *s) {
   struct serve_look *l = s->look;
   if (l == NULL) return;
+  serve_look_finish(s);
   s->look = NULL;
-  look_stop(l->look);
   supervise_leave(l->loop);
-  l->look = NULL;
   struct cause *c, *next;
   HASH_ITER(hh, l->causes, c, next) forget_cause(l, c);
   uv_close((uv_handle_t *)&l->wake, on_closed);

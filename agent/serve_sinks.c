@@ -129,6 +129,7 @@ int serve_sinks_start(struct serve *s) {
 static void *stop_all(void *arg) {
   struct serve_sinks *k = arg;
   for (int i = SINK_COUNT; i-- > 0;) sink_stop(k->runner[i]);
+  serve_look_finish(k->serve); /* a question may be under way to the same server */
   return NULL;
 }
 

@@ -129,10 +129,12 @@ static void put(struct serve *s, const struct store_request *request) {
   offer(s, o);
 }
 
+/* Each once: what is refused again joins a new table, not the one that is walked through. */
 void serve_store_again(struct serve *s) {
-  struct owed *o, *next;
-  HASH_ITER(hh, s->owed, o, next) {
-    HASH_DEL(s->owed, o);
+  struct owed *all = s->owed, *o, *next;
+  s->owed = NULL;
+  HASH_ITER(hh, all, o, next) {
+    HASH_DEL(all, o);
     offer(s, o);
   }
 }
@@ -390,7 +392,10 @@ static void note_leg(void *arg, const char *leg) {
     r->size = size;
   }
   r->leg[r->count] = strdup(leg);
-  if (r->leg[r->count] != NULL) r->count++;
+  if (r->leg[r->count] != NULL)
+    r->count++;
+  else
+    r->failed = true;
 }
 
 static void on_recovered(void *arg, const struct store_answer *answer) {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "agent/bson.h"
+#include "agent/memory.h"
 #include "agent/settle_internal.h"
 #include "agent/settle_paths.h"
 #include "telnyx/json.h"
@@ -219,6 +220,7 @@ static void want_lookup(const struct plan *p, struct mongo_settle *out) {
 
 static int settle(const struct fold_options *options, bool lead_lookup, const uint8_t *bson, size_t bytes,
                   bool conflict, struct mongo_settle *out) {
+  uint64_t refused = memory_refusals();
   json_t *document = bson_to_json(bson, bytes);
   struct plan p = {.document = document, .conflict = conflict, .facts = facts_of(document)};
   *out = (struct mongo_settle){.second_count = 0};
@@ -228,7 +230,7 @@ static int settle(const struct fold_options *options, bool lead_lookup, const ui
     out->revision = facts_revision(p.facts);
     out->ended = p.summary.ended;
     if (lead_lookup) want_lookup(&p, out);
-    fine = plan_main(&p, out);
+    fine = plan_main(&p, out) && memory_refusals() == refused; /* a hole would stay until R grows */
   }
   release_update(&p.update);
   json_decref(p.folded);

@@ -85,7 +85,6 @@ static void plan_instead_of_null(struct people *p, const char *path, json_t *ele
   json_object_set_new(p->update->filter, path, json_null());
 }
 
-/* A tag that somebody else has set is theirs: it is not added to ours, so it is never pulled. */
 /* A document that the application made may have the lead that no client_state names. New reference. */
 static json_t *wanted_tags(const struct people *p) {
   json_t *wanted = json_array();
@@ -98,6 +97,7 @@ static json_t *wanted_tags(const struct people *p) {
   return wanted;
 }
 
+/* A tag that somebody else has set is theirs: it is not added to ours, so it is never pulled. */
 static bool plan_tags(struct people *p) {
   json_t *wanted = wanted_tags(p);
   const json_t *has = settle_at(p->document, "tags");

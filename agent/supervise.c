@@ -48,11 +48,6 @@ void supervise_pulse(void *id, int64_t max_quiet_ms) {
   supervise_expect(*(const int *)id, max_quiet_ms);
 }
 
-void supervise_beat(int id) {
-  struct place *p = place_of(id);
-  if (p != NULL) atomic_store_explicit(&p->beat_us, clock_mono_us(), memory_order_relaxed);
-}
-
 void supervise_leave(int id) {
   struct place *p = place_of(id);
   if (p == NULL) return;

@@ -32,8 +32,6 @@ int supervise_loop(const char *name);
 void supervise_expect(int id, int64_t max_quiet_ms);
 /* The same for a thread that knows its place by a pointer to the id (store/pulse.h). */
 void supervise_pulse(void *id, int64_t max_quiet_ms);
-/* Alive. */
-void supervise_beat(int id);
 /* The loop has ended; its place is free. */
 void supervise_leave(int id);
 /* The name of a loop that broke its promise, NULL: none. `now_us` monotonic; `quiet_ms` may be NULL. */

@@ -2,18 +2,12 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "store/clock.h"
 #include "store/facts.h"
 #include "store/id_clock.h"
 #include "store/legs.h"
 #include "store/outbox_job.h"
-
-static double now_seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static size_t length_of(const char *text) {
   return text == NULL ? 0 : strlen(text);
@@ -225,10 +219,10 @@ static int give_up(struct database *d, struct batch_result *out) {
 }
 
 static int timed_commit(struct database *d, bool wrote, struct batch_result *out) {
-  double before = now_seconds();
+  int64_t before_us = monotonic_us();
   int rc = database_run(d, SQL_COMMIT);
   if (rc != SQLITE_OK || !wrote) return rc;
-  out->fsync_seconds_last = now_seconds() - before;
+  out->fsync_seconds_last = (double)(monotonic_us() - before_us) * 1e-6;
   out->fsync_seconds_sum += out->fsync_seconds_last;
   out->fsync_count++;
   out->commits++;

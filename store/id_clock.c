@@ -3,16 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "store/clock.h"
 
 static const int64_t event_id_life_ms = 72LL * 3600 * 1000, keep_every_ms = 600000;
 static const char key[] = "store.id_clock";
-
-static int64_t clock_ms(clockid_t which) {
-  struct timespec now;
-  clock_gettime(which, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* 0: it is not kept, or damaged. */
 static int64_t kept_ms(struct database *d) {
@@ -48,13 +43,13 @@ static int keep(struct database *d, int64_t now_ms) {
 
 void id_clock_open(struct database *d) {
   d->id_clock_kept_ms = kept_ms(d);
-  int64_t now_ms = d->id_clock_kept_ms > 0 ? d->id_clock_kept_ms : clock_ms(CLOCK_REALTIME);
-  d->id_clock_offset_ms = now_ms - clock_ms(CLOCK_MONOTONIC);
+  int64_t now_ms = d->id_clock_kept_ms > 0 ? d->id_clock_kept_ms : wall_ms();
+  d->id_clock_offset_ms = now_ms - monotonic_ms();
   if (d->id_clock_kept_ms == 0) (void)keep(d, now_ms); /* on a full disk: later */
 }
 
 int64_t id_clock_ms(const struct database *d) {
-  return clock_ms(CLOCK_MONOTONIC) + d->id_clock_offset_ms;
+  return monotonic_ms() + d->id_clock_offset_ms;
 }
 
 int id_clock_forget(struct database *d, int max, bool *more) {

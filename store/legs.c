@@ -1,7 +1,8 @@
 #include "store/legs.h"
 
 #include <string.h>
-#include <time.h>
+
+#include "store/clock.h"
 
 struct leg_row {
   int64_t revision, settled, ended_at_ms, gone;
@@ -93,17 +94,15 @@ int legs_part(struct database *d, const char *leg, uint64_t old_n, uint64_t n) {
 
 int legs_calllog(struct database *d, const char *leg, uint64_t revision, bool open, bool ended) {
   struct leg_row row;
-  struct timespec now;
   bool counted;
   int rc = get(d, leg, &row, &counted);
   if (rc != SQLITE_OK) return rc;
-  clock_gettime(CLOCK_REALTIME, &now);
   row.settled = (int64_t)revision;
   row.open = (row.open & LEG_OPEN_PART) | (open ? LEG_OPEN_CALLLOG : 0);
   if (!ended)
     row.ended_at_ms = 0;
   else if (!row.ended)
-    row.ended_at_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    row.ended_at_ms = wall_ms();
   row.ended = ended;
   return put(d, leg, &row);
 }

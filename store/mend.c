@@ -1,17 +1,11 @@
 #include "store/mend.h"
 
 #include <stdio.h>
-#include <time.h>
 
+#include "store/clock.h"
 #include "store/salvage.h"
 
 enum { TRY_EVERY_MS = 10000 };
-
-static int64_t monotonic_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int swap(struct mend *m, const struct salvage_report *report, char *why, size_t why_bytes) {
   char aside[PATH_MAX];

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "store/clock.h"
 #include "store/mongo_error.h"
 
 /* One bulk is one command; MongoDB's messages end at 48 MB. */
@@ -23,15 +23,9 @@ static size_t bytes_of(const struct mongo_write *w) {
   return (size_t)length_of(w->op->filter) + length_of(w->op->update);
 }
 
-static int64_t wall_ms(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_REALTIME, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* `reason` NULL: it has answered. */
 static void note_away(struct mongo *m, const char *reason) {
-  m->answered_ms = mongo_now_ms();
+  m->answered_ms = monotonic_ms();
   pthread_mutex_lock(&m->stats_lock);
   if (reason != NULL && !m->stats.away) m->stats.away_since_ms = wall_ms();
   if (reason == NULL) m->stats.away_since_ms = 0;
@@ -52,7 +46,7 @@ void mongo_note_failure(struct mongo *m, const struct sink_outcome *outcome) {
 
 void mongo_answered(struct mongo *m, int64_t began_ms) {
   note_away(m, NULL);
-  if (mongo_now_ms() - began_ms < m->link.socket_ms / 8)
+  if (monotonic_ms() - began_ms < m->link.socket_ms / 8)
     m->step_max = m->step_max < MONGO_STEP_MAX / 2 ? m->step_max * 2 : MONGO_STEP_MAX;
 }
 
@@ -65,8 +59,9 @@ void mongo_failed(struct mongo *m, const bson_error_t *error, const bson_t *repl
 bool mongo_may_go_on(struct mongo *m) {
   if (m->failure.result == SINK_DONE && atomic_load(&m->stopping))
     mongo_outcome(&m->failure, SINK_AWAY, "stopping", "the agent stops");
-  if (m->failure.result == SINK_DONE && m->link.client == NULL && mongo_link_open(&m->link, &m->failure) != 0)
-    mongo_index_doubt(m);
+  struct sink_outcome outcome;
+  if (m->failure.result == SINK_DONE && m->link.client == NULL && mongo_link_open(&m->link, &outcome) != 0)
+    mongo_note_failure(m, &outcome);
   return m->failure.result == SINK_DONE;
 }
 
@@ -74,9 +69,9 @@ void mongo_ping(struct mongo *m) {
   bson_error_t error;
   bson_t reply;
   struct sink_outcome outcome;
-  if (mongo_now_ms() - m->answered_ms < PING_AFTER_MS || !mongo_may_go_on(m)) return;
+  if (monotonic_ms() - m->answered_ms < PING_AFTER_MS || !mongo_may_go_on(m)) return;
   bson_t *ping = BCON_NEW("ping", BCON_INT32(1));
-  const int64_t began_ms = mongo_now_ms();
+  const int64_t began_ms = monotonic_ms();
   if (mongoc_client_command_simple(m->link.client, "admin", ping, NULL, &reply, &error))
     mongo_answered(m, began_ms);
   else
@@ -132,7 +127,7 @@ static int64_t execute(struct mongo *m, mongoc_bulk_operation_t *bulk, struct mo
                        size_t count) {
   bson_t reply;
   bson_error_t error = {0};
-  const int64_t began_ms = mongo_now_ms();
+  const int64_t began_ms = monotonic_ms();
   const bool all_well = mongoc_bulk_operation_execute(bulk, &reply, &error) != 0;
   const int64_t matched = number_of(&reply, "nMatched") + number_of(&reply, "nUpserted");
   mongoc_bulk_operation_destroy(bulk); /* before the client may go */

@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "store/clock.h"
 #include "store/mongo_error.h"
 #include "store/mongo_internal.h"
 #include "store/mongo_wanted.h"
@@ -13,12 +13,6 @@ enum { INDEXES_MAX = 64 };
 struct sight { /* what a server has */
   enum mongo_index_fit fit[INDEXES_MAX];
 };
-
-static int64_t epoch_ms(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_REALTIME, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 void mongo_index_doubt(struct mongo *m) {
   m->indexes_looked_at_ms = 0;
@@ -44,7 +38,7 @@ static void set_refusal(struct mongo *m, const char *text) {
   mongo_copy_text(cut, sizeof cut, text);
   if (strcmp(cut, s->index_refusal) != 0) {
     memcpy(s->index_refusal, cut, sizeof cut);
-    s->refused_since_ms = cut[0] == '\0' ? 0 : epoch_ms();
+    s->refused_since_ms = cut[0] == '\0' ? 0 : wall_ms();
   }
   pthread_mutex_unlock(&m->stats_lock);
 }
@@ -56,7 +50,7 @@ static int look(struct mongo *m, struct sight *s) {
   const bson_t *listed;
   bson_error_t error = {0};
   memset(s, 0, sizeof *s);
-  int64_t began_ms = mongo_now_ms();
+  int64_t began_ms = monotonic_ms();
   const int sharded = mongo_link_is_sharded(&m->link, &error);
   if (sharded < 0) {
     mongo_failed(m, &error, NULL, began_ms, &m->failure);
@@ -64,7 +58,7 @@ static int look(struct mongo *m, struct sight *s) {
     return -1;
   }
   m->sharded = sharded == 1;
-  began_ms = mongo_now_ms();
+  began_ms = monotonic_ms();
   mongoc_cursor_t *cursor = mongoc_collection_find_indexes_with_opts(m->link.calls, NULL);
   while (mongoc_cursor_next(cursor, &listed)) mongo_index_see(s->fit, listed, m->sharded);
   const bool failed = mongoc_cursor_error(cursor, &error);
@@ -89,7 +83,7 @@ static int create(struct mongo *m, const struct mongo_index *index, bool plain, 
   mongo_index_spec(index, plain, &spec);
   bson_append_document_end(&array, &spec);
   bson_append_array_end(&command, &array);
-  const int64_t began_ms = mongo_now_ms();
+  const int64_t began_ms = monotonic_ms();
   const bool ok =
       mongoc_client_write_command_with_opts(m->link.client, m->link.database, &command, NULL, &reply, &error);
   bson_destroy(&command);
@@ -157,7 +151,7 @@ static void compare(struct mongo *m, const struct sight *s, char shown[256]) {
 void mongo_index_look_after(struct mongo *m) {
   struct sight s;
   char shown[256] = "";
-  const int64_t now_ms = mongo_now_ms(),
+  const int64_t now_ms = monotonic_ms(),
                 pause_ms = m->indexes_complete ? look_again_complete_ms : look_again_ms;
   if (m->indexes_looked_at_ms != 0 && now_ms < m->indexes_looked_at_ms + pause_ms) return;
   if (!mongo_may_go_on(m) || look(m, &s) != 0) return;

@@ -71,8 +71,6 @@ void mongo_settle_legs(struct mongo *m, struct mongo_leg *legs, size_t count);
 /* Looks `leg->settle.lookup_number` up and writes the fact. 0: it is written (by us or by another), the leg is to be
  * settled again; -1 with the leg's outcome. */
 int mongo_look_up_lead(struct mongo *m, struct mongo_leg *leg);
-/* A leading plus and 8 to 15 digits, the first not 0 (data-model.md 1.1). */
-bool mongo_is_e164(const char *number);
 
 /* ---- mongo_index.c ---- */
 

@@ -1,9 +1,11 @@
 #include <string.h>
 
+#include "store/clock.h"
 #include "store/mongo_error.h"
 #include "store/mongo_internal.h"
 
-bool mongo_is_e164(const char *number) {
+/* A leading plus and 8 to 15 digits, the first not 0 (data-model.md 1.1). */
+static bool is_e164(const char *number) {
   if (number[0] != '+' || number[1] < '1' || number[1] > '9') return false;
   const size_t digits = strspn(number + 1, "0123456789");
   return number[1 + digits] == '\0' && digits >= 8 && digits <= 15;
@@ -28,7 +30,7 @@ static int find_one(struct mongo *m, const char *collection, const char *field, 
       BCON_NEW("limit", BCON_INT64(1), "sort", "{", "_id", BCON_INT32(1), "}", "projection", "{", "_id",
                BCON_INT32(1), "leadId", BCON_INT32(1), "}", "maxTimeMS", BCON_INT64(m->link.socket_ms / 2));
   mongoc_collection_t *c = mongoc_client_get_collection(m->link.client, m->link.database, collection);
-  const int64_t began_ms = mongo_now_ms();
+  const int64_t began_ms = monotonic_ms();
   mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(c, filter, opts, NULL);
   const bson_t *document;
   bson_error_t error;
@@ -66,7 +68,7 @@ int mongo_look_up_lead(struct mongo *m, struct mongo_leg *leg) {
     leg->outcome = m->failure;
     return -1;
   }
-  if (mongo_is_e164(number) && find_number(m, number, &found, &leg->outcome) != 0) return -1;
+  if (is_e164(number) && find_number(m, number, &found, &leg->outcome) != 0) return -1;
   if (m->folder.lead_lookup(m->folder.arg, leg->leg, found.lead[0] == '\0' ? NULL : found.lead,
                             found.contact[0] == '\0' ? NULL : found.contact, &op) != 0) {
     mongo_outcome(&leg->outcome, SINK_RETRY, "fold",

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "store/clock.h"
 #include "store/mongo_error.h"
 
 static pthread_once_t driver_once = PTHREAD_ONCE_INIT;
@@ -31,12 +31,6 @@ static void driver_init(void) {
 
 void mongo_global_cleanup(void) {
   if (driver_ready) mongoc_cleanup();
-}
-
-int64_t mongo_now_ms(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* ---- messages that may quote the URI ---- */
@@ -177,7 +171,7 @@ void mongo_link_free(struct mongo_link *l) {
 int mongo_link_open(struct mongo_link *l, struct sink_outcome *out) {
   bson_error_t error = {0};
   if (l->client != NULL) return 0;
-  const int64_t began_ms = mongo_now_ms();
+  const int64_t began_ms = monotonic_ms();
   l->client = mongoc_client_new_from_uri_with_error(l->uri, &error);
   if (l->client == NULL) { /* an SRV record that is not to be had; TLS files that cannot be read */
     mongo_link_failed(l, &error, NULL, began_ms, out);
@@ -191,7 +185,7 @@ int mongo_link_open(struct mongo_link *l, struct sink_outcome *out) {
 
 void mongo_link_failed(struct mongo_link *l, const bson_error_t *error, const bson_t *reply, int64_t began_ms,
                        struct sink_outcome *out) {
-  const bool late = mongo_now_ms() - began_ms >= l->socket_ms - l->socket_ms / 10;
+  const bool late = monotonic_ms() - began_ms >= l->socket_ms - l->socket_ms / 10;
   mongo_outcome_of_error(error, reply, late, out);
   switch (error->domain) {
     case MONGOC_ERROR_STREAM:

@@ -24,7 +24,7 @@ int mongo_link_init(struct mongo_link *l, const struct mongo_options *options, b
 void mongo_link_free(struct mongo_link *l);
 /* Makes the client if there is none. 0, or -1 with the outcome. */
 int mongo_link_open(struct mongo_link *l, struct sink_outcome *out);
-/* Outcome of a failed call that began at `began_ms` (mongo_now_ms). After a network failure the client is thrown
+/* Outcome of a failed call that began at `began_ms` (store/clock.h, monotonic). After a network failure the client is thrown
  * away: a new one looks names and SRV records up again and owes no pause to a server that is back. */
 void mongo_link_failed(struct mongo_link *l, const bson_error_t *error, const bson_t *reply, int64_t began_ms,
                        struct sink_outcome *out);
@@ -39,6 +39,5 @@ int mongo_link_is_sharded(struct mongo_link *l, bson_error_t *error);
 /* The leg of such a document; lives as long as it. NULL: none. */
 const char *mongo_leg_of(const bson_t *document);
 void mongo_link_close(struct mongo_link *l);
-int64_t mongo_now_ms(void); /* monotonic */
 
 #endif

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "store/clock.h"
 #include "store/mongo_error.h"
 #include "store/mongo_link.h"
 
@@ -45,7 +46,7 @@ int mongo_reader_get(struct mongo_reader *r, const char *const *legs, size_t cou
   for (size_t done = 0; done < count;) {
     const size_t some = count - done < MONGO_FIND_MAX ? count - done : MONGO_FIND_MAX;
     if (mongo_link_open(&r->link, outcome) != 0) return -1;
-    const int64_t began_ms = mongo_now_ms();
+    const int64_t began_ms = monotonic_ms();
     mongoc_cursor_t *cursor = mongo_link_find(&r->link, &legs[done], some, whole ? NULL : r->without);
     while (mongoc_cursor_next(cursor, &found)) {
       const char *leg = mongo_leg_of(found);

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/clock.h"
 #include "store/mongo_error.h"
 #include "store/mongo_internal.h"
 
@@ -87,7 +88,7 @@ static void read_and_fold(struct mongo *m, struct round *r) {
   struct sink_outcome outcome;
   size_t held = 0;
   bool cut = false;
-  const int64_t began_ms = mongo_now_ms();
+  const int64_t began_ms = monotonic_ms();
   mongoc_cursor_t *cursor = find_legs(m, r, NULL);
   for (size_t i = 0; i < r->count; i++) r->legs[i]->seen = false;
   while (!cut && mongoc_cursor_next(cursor, &document)) {
@@ -159,7 +160,7 @@ static void compare_revisions(struct mongo *m, struct round *r) {
       BCON_NEW("telnyx.callControlId", BCON_INT32(1), "metadata.sidetone.revision", BCON_INT32(1));
   const bson_t *document;
   struct sink_outcome outcome;
-  const int64_t began_ms = mongo_now_ms();
+  const int64_t began_ms = monotonic_ms();
   mongoc_cursor_t *cursor = find_legs(m, r, fields);
   bson_destroy(fields);
   for (size_t i = 0; i < r->count; i++) r->legs[i]->seen = false;

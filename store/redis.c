@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "store/clock.h"
 #include "store/redis_internal.h"
 
 enum { BACKOFF_FIRST_MS = 1000, BACKOFF_MAX_MS = 10000 };
@@ -22,18 +23,6 @@ struct link {
   redisContext *context;
   struct link_guard *guard;
 };
-
-int64_t redis_clock_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-int64_t redis_wall_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- replies --------------------------------------------------------------------------------- */
 
@@ -336,13 +325,13 @@ void redis_lost(struct redis *r) {
   r->link = NULL;
   int64_t most = r->backoff_ms == 0 ? BACKOFF_FIRST_MS : r->backoff_ms * 2;
   r->backoff_ms = most < BACKOFF_MAX_MS ? most : BACKOFF_MAX_MS;
-  r->next_try_ms = redis_clock_ms() + (int64_t)(roll(r) % (uint64_t)r->backoff_ms);
+  r->next_try_ms = monotonic_ms() + (int64_t)(roll(r) % (uint64_t)r->backoff_ms);
 }
 
 bool redis_ready(struct redis *r, bool *fresh) {
   if (fresh != NULL) *fresh = false;
   if (r->link == NULL) {
-    if (redis_clock_ms() < r->next_try_ms) return false;
+    if (monotonic_ms() < r->next_try_ms) return false;
     if (!redis_reach(r)) {
       redis_lost(r);
       return false;

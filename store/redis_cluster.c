@@ -6,6 +6,8 @@
 #include <strings.h>
 #include <time.h>
 
+#include "store/clock.h"
+
 #include "store/redis_internal.h"
 
 enum { ROUNDS_MAX = 16, LATER_MS = 100 };
@@ -223,14 +225,14 @@ static bool all_done(const struct redis *r, const struct round *round) {
 
 /* False: the link is gone. What is still redirected after some rounds keeps that error as its answer. */
 static bool run_rounds(struct redis *r, struct round *round) {
-  int64_t until_ms = redis_clock_ms() + r->timeout_ms;
+  int64_t until_ms = monotonic_ms() + r->timeout_ms;
   for (int i = 0; i < ROUNDS_MAX; i++) {
     if (!send_round(r, round)) return false;
     if (round->redirect == REDIRECT_MOVED && !follow_moved(r, round)) return false;
     if (round->redirect == REDIRECT_ASK && !follow_ask(r, round)) return false;
     if (all_done(r, round)) return true;
     if (round->redirect != REDIRECT_MOVED) {
-      if (redis_clock_ms() >= until_ms) break;
+      if (monotonic_ms() >= until_ms) break;
       pause_ms(LATER_MS);
     }
   }

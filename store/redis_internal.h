@@ -80,8 +80,6 @@ struct redis {
 bool redis_reach(struct redis *r); /* opens the link to `node`, else to `home` */
 void redis_lost(struct redis *r);  /* closes it, and lets the backoff begin; the fault is set */
 void redis_forget_commands(struct redis *r);
-int64_t redis_clock_ms(void); /* monotonic */
-int64_t redis_wall_ms(void);  /* epoch */
 
 /* redis_check.c. A field of INFO ("redis_version"); "" when it is not there. `reply` is INFO's. */
 void redis_info_field(const struct redis_reply *reply, const char *name, char *out, size_t out_bytes);

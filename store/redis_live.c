@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "store/clock.h"
 #include "store/redis_internal.h"
 #include "store/redis_live_internal.h"
 
@@ -12,16 +13,11 @@ enum {
   ENDED_FOR_MS = 300000, /* after that nobody asks for `ended` */
   STALE_MIN_MS = 2000,
   AWAY_WAIT_MS = 50,
+  DROP_ENDS_EVERY_MS = 1000,
   POLICY_EVERY_MS = 10000,
   TURN_QUIET_MS = 300000,
   REFUSED_FOR_MS = 10000
 };
-
-int64_t live_clock_us(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* ---- the state that others see --------------------------------------------------------------- */
 
@@ -30,16 +26,16 @@ void live_away(struct redis_live *l, const struct redis_reply *reply) {
   if (reply != NULL) redis_classify(reply, &outcome);
   pthread_mutex_lock(&l->lock);
   struct redis_live_stats *s = &l->stats;
-  if (!s->away) s->away_since_ms = redis_wall_ms();
+  if (!s->away) s->away_since_ms = wall_ms();
   s->away = true;
   snprintf(s->reason, sizeof s->reason, "%s", reply != NULL ? outcome.reason : redis_error(l->redis, NULL));
   pthread_mutex_unlock(&l->lock);
-  if (reply != NULL) l->refused_ms = redis_clock_ms();
+  if (reply != NULL) l->refused_ms = monotonic_ms();
 }
 
 /* Not at the first turn that had nothing to write: a refusal counts until something is taken, or for a while. */
 static void live_back(struct redis_live *l, bool wrote) {
-  if (l->refused_ms != 0 && !wrote && redis_clock_ms() - l->refused_ms < REFUSED_FOR_MS) return;
+  if (l->refused_ms != 0 && !wrote && monotonic_ms() - l->refused_ms < REFUSED_FOR_MS) return;
   l->refused_ms = 0;
   pthread_mutex_lock(&l->lock);
   l->stats.away = false;
@@ -51,7 +47,6 @@ static void live_back(struct redis_live *l, bool wrote) {
 void redis_live_stats(struct redis_live *l, struct redis_live_stats *out) {
   pthread_mutex_lock(&l->lock);
   *out = l->stats;
-  for (const struct live_end *e = l->ends; e != NULL; e = e->next) out->ends_waiting++;
   pthread_mutex_unlock(&l->lock);
 }
 
@@ -118,7 +113,7 @@ bool redis_live_end(struct redis_live *l, const char *call_log_id) {
   size_t bytes = strlen(call_log_id) + 1;
   struct live_end *e = malloc(sizeof *e + bytes);
   if (e == NULL) return false;
-  e->until_ms = redis_clock_ms() + ENDED_FOR_MS;
+  e->until_ms = monotonic_ms() + ENDED_FOR_MS;
   memcpy(e->call_log_id, call_log_id, bytes);
   pthread_mutex_lock(&l->lock);
   free(take_row(l, call_log_id));
@@ -132,15 +127,7 @@ bool redis_live_end(struct redis_live *l, const char *call_log_id) {
 /* ---- the thread ------------------------------------------------------------------------------ */
 
 static struct timespec in_ms(int64_t ms) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += ms / 1000;
-  until.tv_nsec += ms % 1000 * 1000000;
-  if (until.tv_nsec >= 1000000000) {
-    until.tv_sec++;
-    until.tv_nsec -= 1000000000;
-  }
-  return until;
+  return timespec_of_ms(monotonic_ms() + ms);
 }
 
 /* At most `ms`. Locked, both. */
@@ -150,14 +137,31 @@ static void wait_for_work(struct redis_live *l, int64_t ms) {
     if (pthread_cond_timedwait(&l->work, &l->lock, &until) != 0) return;
 }
 
+/* Ends that nobody asks for any more must not pile up while Redis is away for days. Locked. */
+static void drop_old_ends(struct redis_live *l) {
+  int64_t now_ms = monotonic_ms();
+  if (now_ms - l->dropped_ends_ms < DROP_ENDS_EVERY_MS) return;
+  l->dropped_ends_ms = now_ms;
+  for (struct live_end **at = &l->ends; *at != NULL;) {
+    struct live_end *e = *at;
+    if (e->until_ms > now_ms) {
+      at = &e->next;
+      continue;
+    }
+    *at = e->next;
+    free(e);
+  }
+}
+
 static void wait_while_away(struct redis_live *l) {
   struct timespec until = in_ms(AWAY_WAIT_MS);
+  drop_old_ends(l);
   while (pthread_cond_timedwait(&l->work, &l->lock, &until) == 0) continue;
 }
 
 static size_t take_batch(struct redis_live *l, struct live_row **batch) {
   int64_t oldest_us =
-      live_clock_us() -
+      monotonic_us() -
       1000 * (2 * l->options.interval_ms > STALE_MIN_MS ? 2 * l->options.interval_ms : STALE_MIN_MS);
   size_t count = 0;
   struct live_row *r, *next;
@@ -175,7 +179,7 @@ static size_t take_batch(struct redis_live *l, struct live_row **batch) {
 }
 
 static void put_ends_back(struct redis_live *l, struct live_end *left) {
-  int64_t now_ms = redis_clock_ms();
+  int64_t now_ms = monotonic_ms();
   pthread_mutex_lock(&l->lock);
   while (left != NULL) {
     struct live_end *e = left;
@@ -192,7 +196,7 @@ static void put_ends_back(struct redis_live *l, struct live_end *left) {
 
 /* What is due besides rows. False: the connection is gone. */
 static bool look_around(struct redis_live *l) {
-  int64_t now_ms = redis_clock_ms();
+  int64_t now_ms = monotonic_ms();
   if (now_ms - l->policy_ms >= POLICY_EVERY_MS || l->policy_ms == 0) {
     l->policy_ms = now_ms;
     if (!live_look_at_policy(l)) return false;
@@ -217,7 +221,7 @@ static bool turn(struct redis_live *l) {
   size_t count = l->stop ? 0 : take_batch(l, batch);
   pthread_mutex_unlock(&l->lock);
   bool wrote = ends != NULL || count > 0;
-  int64_t began_ms = redis_clock_ms();
+  int64_t began_ms = monotonic_ms();
   bool good = live_send_ends(l, &ends);
   put_ends_back(l, ends);
   good = good && (count == 0 || live_publish(l, batch, count));
@@ -228,7 +232,7 @@ static bool turn(struct redis_live *l) {
 }
 
 static bool go_on(struct redis_live *l) {
-  return !l->stop || (l->ends != NULL && redis_clock_ms() < l->give_up_ms);
+  return !l->stop || (l->ends != NULL && monotonic_ms() < l->give_up_ms);
 }
 
 static void *run(void *arg) {
@@ -242,7 +246,7 @@ static void *run(void *arg) {
     pulse_expect(&l->options.pulse, 0);
     if (!there) live_away(l, NULL);
     pthread_mutex_lock(&l->lock);
-    int64_t next_ms = l->sweeping ? 0 : l->swept_ms + l->options.interval_ms - redis_clock_ms();
+    int64_t next_ms = l->sweeping ? 0 : l->swept_ms + l->options.interval_ms - monotonic_ms();
     if (!there || (refused && l->stats.away)) {
       wait_while_away(l);
     } else if (next_ms > 0) {
@@ -308,7 +312,7 @@ int redis_live_start(struct redis_live **out, const struct redis_live_options *o
 static void finish(struct redis_live *l) {
   if (l->stop) return;
   l->stop = true;
-  l->give_up_ms = redis_clock_ms() + l->options.redis.timeout_ms;
+  l->give_up_ms = monotonic_ms() + l->options.redis.timeout_ms;
   pthread_cond_broadcast(&l->work);
 }
 
@@ -322,7 +326,7 @@ void redis_live_stop(struct redis_live *l) {
   if (l == NULL) return;
   pthread_mutex_lock(&l->lock);
   finish(l);
-  struct timespec until = {.tv_sec = l->give_up_ms / 1000, .tv_nsec = l->give_up_ms % 1000 * 1000000};
+  struct timespec until = timespec_of_ms(l->give_up_ms);
   while (!l->ended && pthread_cond_timedwait(&l->work, &l->lock, &until) == 0) continue;
   pthread_mutex_unlock(&l->lock);
   redis_interrupt(l->redis);

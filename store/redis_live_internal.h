@@ -42,12 +42,12 @@ struct redis_live {
   struct redis_live_stats stats;
   /* The thread's own. */
   int64_t swept_ms, policy_ms; /* monotonic, the newest beginning */
+  int64_t dropped_ends_ms;     /* monotonic: the newest look for ends that are too old */
   int64_t refused_ms;          /* monotonic: the newest error reply; 0: none that counts */
   bool sweeping;
   long sweep_from; /* rank in `calls` */
 };
 
-int64_t live_clock_us(void); /* monotonic */
 /* An answer of Redis to our commands was an error, or none came (reply NULL): away. On the sink's thread. */
 void live_away(struct redis_live *l, const struct redis_reply *reply);
 

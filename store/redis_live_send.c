@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/clock.h"
 #include "store/redis_internal.h"
 #include "store/redis_live_internal.h"
 
@@ -111,7 +112,7 @@ static void on_row_answer(void *arg, size_t index, const struct redis_reply *rep
   struct publishing *p = arg;
   struct redis_live *l = p->l;
   struct live_row *r = p->rows[index];
-  if (p->answered_us == 0) p->answered_us = live_clock_us();
+  if (p->answered_us == 0) p->answered_us = monotonic_us();
   if (reply->kind == REDIS_ERROR && strncmp(reply->text, "NOSCRIPT", 8) == 0) {
     r->again = true;
     p->unknown++;
@@ -264,7 +265,7 @@ bool live_look_at_policy(struct redis_live *l) {
   redis_info_field(reply, "maxmemory_policy", policy, sizeof policy);
   bool loses = redis_policy_loses(policy);
   pthread_mutex_lock(&l->lock);
-  if (loses != (l->stats.eviction[0] != '\0')) l->stats.eviction_since_ms = loses ? redis_wall_ms() : 0;
+  if (loses != (l->stats.eviction[0] != '\0')) l->stats.eviction_since_ms = loses ? wall_ms() : 0;
   snprintf(l->stats.eviction, sizeof l->stats.eviction, "%s", loses ? policy : "");
   pthread_mutex_unlock(&l->lock);
   return true;

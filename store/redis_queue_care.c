@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/clock.h"
 #include "store/redis_internal.h"
 #include "store/redis_queue_internal.h"
 
@@ -20,7 +21,7 @@ void redis_queue_trouble(struct redis_queue *q, const char *what, const struct r
   }
   pthread_mutex_lock(&q->lock);
   if ((text[0] != '\0') != (q->stats.trouble[0] != '\0'))
-    q->stats.trouble_since_ms = text[0] != '\0' ? redis_wall_ms() : 0;
+    q->stats.trouble_since_ms = text[0] != '\0' ? wall_ms() : 0;
   memcpy(q->stats.trouble, text, sizeof text);
   pthread_mutex_unlock(&q->lock);
 }
@@ -108,7 +109,7 @@ static int64_t take_go_back(struct redis_queue *q) {
 
 int64_t redis_queue_look_after(struct redis_queue *q, int64_t cursor) {
   bool fresh;
-  int64_t now_ms = redis_clock_ms();
+  int64_t now_ms = monotonic_ms();
   if (!redis_ready(q->redis, &fresh)) return take_go_back(q);
   if (fresh || q->looked_ms == 0 || now_ms - q->looked_ms >= LOOK_EVERY_MS) {
     q->looked_ms = look(q, cursor) ? now_ms : 0;

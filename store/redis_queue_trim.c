@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/clock.h"
 #include "store/redis_internal.h"
 #include "store/redis_queue_internal.h"
 
@@ -173,7 +174,7 @@ static void trim_below(struct redis_queue *q, struct stream_id id) {
 
 void redis_queue_trim(struct redis_queue *q) {
   struct group groups[GROUPS_MAX];
-  int64_t now_ms = redis_wall_ms();
+  int64_t now_ms = wall_ms();
   int count = read_groups(q, groups);
   bool held = false;
   struct stream_id below = {0};

@@ -45,7 +45,6 @@ bool redis_live_put(struct redis_live *l, const struct redis_live_row *row);
 bool redis_live_end(struct redis_live *l, const char *call_log_id);
 struct redis_live_stats {
   uint64_t published, dropped, errors;
-  uint64_t ends_waiting;
   bool away;
   int64_t away_since_ms;
   char reason[200];

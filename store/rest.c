@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "store/clock.h"
 #include "store/rest_wait.h"
 
 enum {
@@ -56,12 +56,6 @@ struct rest {
   bool stopping;
 };
 
-static int64_t now_ms(clockid_t clock) {
-  struct timespec t;
-  clock_gettime(clock, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* xorshift64*: spreads retries of many agents, nothing more. */
 static uint32_t draw(struct rest *r) {
   r->random ^= r->random >> 12;
@@ -105,7 +99,7 @@ static struct job *job_new(const struct rest_request *request) {
   job->request.method = strdup(request->method);
   job->request.url = strdup(request->url);
   job->request.body = request->body != NULL ? strdup(request->body) : NULL;
-  int64_t now = now_ms(CLOCK_MONOTONIC);
+  int64_t now = monotonic_ms();
   job->due_ms = now + request->first_after_ms;
   job->deadline_ms = now + request->give_up_after_ms;
   if (job->request.method != NULL && job->request.url != NULL &&
@@ -132,7 +126,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg) {
 
 static size_t on_header(char *data, size_t size, size_t count, void *arg) {
   struct job *job = arg;
-  int64_t wait = rest_wait_of_header(data, size * count, now_ms(CLOCK_REALTIME) / 1000);
+  int64_t wait = rest_wait_of_header(data, size * count, wall_ms() / 1000);
   if (wait > job->wait_ms) job->wait_ms = wait;
   return size * count;
 }
@@ -229,7 +223,7 @@ static int64_t next_due_in_ms(const struct rest *r, int64_t now) {
 /* ---- the thread: answers ---- */
 
 static void try_again(struct rest *r, struct job *job, int64_t wait_ms) {
-  int64_t now = now_ms(CLOCK_MONOTONIC);
+  int64_t now = monotonic_ms();
   job->due_ms = now + wait_ms;
   if (job->due_ms > job->deadline_ms)
     finish(r, job, REST_GIVE_UP);
@@ -247,7 +241,7 @@ static void judge(struct rest *r, struct job *job) {
   } else if (verdict == REST_AGAIN_LATER) {
     job->tries--;
     if (wait_ms <= 0) wait_ms = WAIT_DEFAULT_MS;
-    if (job->status == 429) r->held_until_ms = now_ms(CLOCK_MONOTONIC) + wait_ms;
+    if (job->status == 429) r->held_until_ms = monotonic_ms() + wait_ms;
     try_again(r, job, wait_ms);
   } else {
     finish(r, job, verdict);
@@ -301,11 +295,11 @@ static void *run(void *arg) {
   int running;
   while (take_submitted(r)) {
     pulse_expect(&r->options.pulse, TURN_QUIET_MS);
-    int64_t now = now_ms(CLOCK_MONOTONIC);
+    int64_t now = monotonic_ms();
     send_due(r, now);
     curl_multi_perform(r->multi, &running);
     take_ended(r);
-    curl_multi_poll(r->multi, NULL, 0, (int)next_due_in_ms(r, now_ms(CLOCK_MONOTONIC)), NULL);
+    curl_multi_poll(r->multi, NULL, 0, (int)next_due_in_ms(r, monotonic_ms()), NULL);
   }
   pulse_expect(&r->options.pulse, 0);
   while (r->under_way_count > 0) {
@@ -346,7 +340,7 @@ int rest_start(struct rest **out, const struct rest_options *options, char *why,
   r->user_agent = strdup(options->user_agent);
   r->headers = curl_slist_append(NULL, "Content-Type: application/json");
   r->multi = curl_multi_init();
-  r->random = (uint64_t)now_ms(CLOCK_REALTIME) << 16 ^ (uintptr_t)r;
+  r->random = (uint64_t)wall_ms() << 16 ^ (uintptr_t)r;
   if (r->bearer != NULL && r->user_agent != NULL && r->headers != NULL && r->multi != NULL) {
     int error = pthread_create(&r->thread, NULL, run, r);
     if (error == 0) {

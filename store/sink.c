@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "store/clock.h"
 #include "store/outbox_job.h"
 #include "store/sink_batch.h"
 #include "store/stuck.h"
@@ -52,12 +53,6 @@ struct sink {
   size_t kind_count;
 };
 
-static int64_t clock_ms(clockid_t clock) {
-  struct timespec t;
-  clock_gettime(clock, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static bool stopping(struct sink *s) {
   pthread_mutex_lock(&s->mutex);
   bool is = s->stopping;
@@ -69,7 +64,7 @@ static bool stopping(struct sink *s) {
 
 /* Returns at the time, at the end, or, when `nudge_ends`, at a nudge. */
 static void wait_until(struct sink *s, int64_t mono_ms, bool nudge_ends) {
-  const struct timespec until = {.tv_sec = mono_ms / 1000, .tv_nsec = mono_ms % 1000 * 1000000};
+  const struct timespec until = timespec_of_ms(mono_ms);
   pthread_mutex_lock(&s->mutex);
   while (!s->stopping && !(nudge_ends && s->nudged))
     if (pthread_cond_timedwait(&s->changed, &s->mutex, &until) == ETIMEDOUT) break;
@@ -84,7 +79,7 @@ static void go_back(struct sink *s) {
 }
 
 static void look_after(struct sink *s) {
-  int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+  int64_t now_ms = monotonic_ms();
   if (s->looked_ms != 0 && now_ms < s->looked_ms + LOOK_EVERY_MS) return;
   s->looked_ms = now_ms;
   if (s->driver.look_after != NULL) {
@@ -98,8 +93,8 @@ static void look_after(struct sink *s) {
 
 /* The server is looked after meanwhile. */
 static void back_off(struct sink *s) {
-  int64_t until_ms = clock_ms(CLOCK_MONOTONIC) + sink_jitter_ms(++s->failures);
-  for (int64_t now_ms; (now_ms = clock_ms(CLOCK_MONOTONIC)) < until_ms && !stopping(s);) {
+  int64_t until_ms = monotonic_ms() + sink_jitter_ms(++s->failures);
+  for (int64_t now_ms; (now_ms = monotonic_ms()) < until_ms && !stopping(s);) {
     int64_t look_ms = now_ms + LOOK_EVERY_MS;
     pulse_expect(&s->pulse, TURN_QUIET_MS);
     wait_until(s, look_ms < until_ms ? look_ms : until_ms, false);
@@ -143,7 +138,7 @@ static void count_batch(struct sink *s, bool away) {
   for (size_t i = 0; i < b->mark_count; i++) delivered += b->marks[i].state == OUTBOX_DONE;
   pthread_mutex_lock(&s->mutex);
   s->stats.delivered += delivered;
-  if (away && !s->stats.away) s->stats.away_since_ms = clock_ms(CLOCK_REALTIME);
+  if (away && !s->stats.away) s->stats.away_since_ms = wall_ms();
   if (!away) s->stats.away_since_ms = 0;
   if (!away && delivered > 0) *s->stats.reason = 0;
   s->stats.away = away;
@@ -177,7 +172,7 @@ static bool has_room(const struct sink *s) {
 
 static int take_stuck(struct sink *s) {
   struct batch *b = s->batch;
-  int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+  int64_t now_ms = monotonic_ms();
   struct stuck_leg *l = NULL;
   while (has_room(s) && (l = stuck_next_due(s->stuck, l, now_ms)) != NULL) {
     l->taken = true;
@@ -212,7 +207,7 @@ static bool judge_row(struct sink *s, size_t i, bool *away) {
   const struct sink_outcome *o = &b->outcomes[i];
   const char *leg = b->rows[i].leg;
   uint32_t tries = b->tries[i] + 1;
-  int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+  int64_t now_ms = monotonic_ms();
   switch (o->result) {
     case SINK_DONE:
       batch_mark(b, i, OUTBOX_DONE, 0);
@@ -302,7 +297,7 @@ static void *run(void *arg) {
     look_after(s);
     if (turn(s)) continue;
     int64_t wait_ms = stuck_count(s->stuck) > 0 ? LOOK_STUCK_MS : LOOK_EVERY_MS;
-    wait_until(s, clock_ms(CLOCK_MONOTONIC) + wait_ms, true);
+    wait_until(s, monotonic_ms() + wait_ms, true);
   }
   pulse_expect(&s->pulse, 0);
   return NULL;
@@ -376,10 +371,7 @@ void sink_stop(struct sink *s) {
   int error;
   do {
     if (s->driver.interrupt != NULL) s->driver.interrupt(s->driver.self);
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += INTERRUPT_EVERY_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    until = timespec_of_ms(monotonic_ms() + INTERRUPT_EVERY_MS);
     error = pthread_clockjoin_np(s->thread, NULL, CLOCK_MONOTONIC, &until);
   } while (error == ETIMEDOUT);
   free_sink(s);

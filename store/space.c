@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "store/batch.h"
+#include "store/clock.h"
 #include "store/id_clock.h"
 #include "store/legs.h"
 
@@ -16,18 +16,6 @@ enum {
   IDS_AT_ONCE = 500,
   LEGLESS_AT_ONCE = 100
 };
-
-static int64_t monotonic_us(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-static int64_t wall_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- how full it is ---- */
 
@@ -71,7 +59,7 @@ void space_open(struct space *s, struct database *d, int64_t max_bytes, int64_t 
 }
 
 int64_t space_due_ms(const struct space *s) {
-  int64_t left = s->next_ms - monotonic_us() / 1000;
+  int64_t left = s->next_ms - monotonic_ms();
   return left > 0 ? left : 0;
 }
 
@@ -79,7 +67,7 @@ int64_t space_due_ms(const struct space *s) {
 
 struct candidate {
   int64_t ended_ms;
-  char leg[512];
+  char leg[SPACE_LEG_BYTES];
 };
 
 /* The next ended leg behind the last one that was looked at. SQLITE_ROW, SQLITE_DONE, or an error. */
@@ -142,7 +130,7 @@ static int let_leg_go(struct space *s, struct database *d, const char *leg) {
 /* The oldest CallLog whose facts have gone. SQLITE_DONE: there is none. */
 static int let_calllog_go(struct database *d) {
   sqlite3_stmt *q = d->statements[SQL_OLDEST_GONE];
-  char leg[512] = "";
+  char leg[SPACE_LEG_BYTES] = "";
   int rc = sqlite3_step(q);
   if (rc == SQLITE_ROW) snprintf(leg, sizeof leg, "%s", (const char *)sqlite3_column_text(q, 0));
   sqlite3_reset(q);
@@ -218,5 +206,5 @@ void space_tend(struct space *s, struct database *d, struct batch_result *out) {
   space_look(s, d);
   if (space_percent(s) >= SPACE_SHORT && log_bytes(d) > 2 * 4096 * (int64_t)d->log_pages) shorten_log(s, d);
   bool hurry = rc == SQLITE_OK && more && sqlite3_total_changes(d->db) != before;
-  s->next_ms = monotonic_us() / 1000 + (hurry ? AGAIN_MS : EVERY_MS);
+  s->next_ms = monotonic_ms() + (hurry ? AGAIN_MS : EVERY_MS);
 }

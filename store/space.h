@@ -11,6 +11,7 @@
 
 struct batch_result;
 
+enum { SPACE_LEG_BYTES = 512 }; /* of a leg's name; one that is longer stays */
 enum { SPACE_SHORT = 80, SPACE_NO_NEW_LEGS = 95, SPACE_NONE = 100 }; /* percent of max_bytes */
 
 struct space {
@@ -21,7 +22,7 @@ struct space {
   int64_t next_ms;    /* monotonic: when to tend again */
   /* Ended legs are gone through from the oldest on: this is the last one looked at. */
   int64_t after_ms;
-  char after_leg[512];
+  char after_leg[SPACE_LEG_BYTES];
 };
 
 void space_open(struct space *s, struct database *d, int64_t max_bytes, int64_t keep_ms,

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "store/batch.h"
+#include "store/clock.h"
 #include "store/id_clock.h"
 #include "store/outbox_job.h"
 #include "store/store_internal.h"
@@ -35,13 +35,9 @@ static void append(struct work_list *list, struct work *work) {
 
 /* Waits until there is work, it is time to look or to probe, or the store closes. Called with the mutex held. */
 static void wait_for_work(struct store *s) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
   int64_t wait_ms = s->stats.writable ? LOOK_EVERY_MS : PROBE_EVERY_MS, due_ms = space_due_ms(&s->space);
   if (s->stats.writable && due_ms < wait_ms) wait_ms = due_ms;
-  int64_t ns = until.tv_nsec + wait_ms * 1000000;
-  until.tv_sec += ns / 1000000000;
-  until.tv_nsec = ns % 1000000000;
+  const struct timespec until = timespec_of_ms(monotonic_ms() + wait_ms);
   while (s->queue.first == NULL && !s->closing)
     if (pthread_cond_timedwait(&s->arrived, &s->mutex, &until) == ETIMEDOUT) return;
 }

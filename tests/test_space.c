@@ -90,6 +90,23 @@ static void what_is_kept_for_a_while(void **state) {
   assert_int_equal(count(b, "events"), 3);
 }
 
+/* A name that cannot be kept while the legs are gone through must not hold up those behind it. */
+static void a_leg_with_a_very_long_name_holds_up_nobody(void **state) {
+  struct bench *b = *state;
+  char name[601];
+  memset(name, 'x', sizeof name - 1);
+  name[sizeof name - 1] = '\0';
+  open_with_room(b, 0, 1, false);
+  bench_ask(b, an_event(name, "long", "x"));
+  struct store_request r = a_calllog(name, "CALL_LONG", 1, false, "{}");
+  r.ended = true;
+  assert_int_equal(bench_ask(b, r)->status, STORE_DONE);
+  put_facts(b, 0);
+  end_leg(b, 0, 8, true, true);
+  await_count(b, "events WHERE leg = 'leg-00'", 0);
+  assert_int_equal(count(b, "events"), 1);
+}
+
 /* Nothing goes that somebody may still need: not ended, not complete, not folded yet, a CallLog that is damaged. */
 static void what_is_not_finished_stays(void **state) {
   struct bench *b = *state;
@@ -307,6 +324,7 @@ int main(void) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, bench_setup, bench_teardown)
   const struct CMUnitTest tests[] = {
       TEST(delivered_facts_go_and_calllogs_stay),
+      TEST(a_leg_with_a_very_long_name_holds_up_nobody),
       TEST(what_is_kept_for_a_while),
       TEST(what_is_not_finished_stays),
       TEST(what_a_sink_lacks_stays),

@@ -47,13 +47,13 @@ static void a_promise_is_broken_after_its_time(void **state) {
   assert_null(supervise_overdue(now_us + 61 * SECOND_US, NULL));
 }
 
-static void a_beat_renews_the_promise(void **state) {
+static void a_word_renews_the_promise(void **state) {
   (void)state;
   int id = supervise_loop("one");
   supervise_expect(id, 1);
   while (supervise_overdue(clock_mono_us(), NULL) == NULL) continue;
   int64_t late_us = clock_mono_us();
-  supervise_beat(id);
+  supervise_expect(id, 1);
   assert_null(supervise_overdue(late_us, NULL));
   assert_string_equal(supervise_overdue(clock_mono_us() + SECOND_US, NULL), "one");
   supervise_leave(id);
@@ -74,7 +74,6 @@ static void the_places_are_bounded_and_come_back(void **state) {
   for (int i = 0; i < SUPERVISED_MAX; i++) assert_int_equal(supervise_loop("many"), i);
   assert_int_equal(supervise_loop("one more"), -1);
   supervise_expect(-1, 1); /* of a loop without a place no notice is taken */
-  supervise_beat(-1);
   supervise_leave(-1);
   assert_null(supervise_overdue(clock_mono_us() + SECOND_US, NULL));
   for (int i = 0; i < SUPERVISED_MAX; i++) supervise_leave(i);
@@ -202,7 +201,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_loop_that_promises_nothing_is_never_late),
       cmocka_unit_test(a_promise_is_broken_after_its_time),
-      cmocka_unit_test(a_beat_renews_the_promise),
+      cmocka_unit_test(a_word_renews_the_promise),
       cmocka_unit_test(a_thread_may_speak_by_a_pointer_to_its_place),
       cmocka_unit_test(the_places_are_bounded_and_come_back),
       cmocka_unit_test(words_in_their_order),
