@@ -49,6 +49,8 @@ static int drop_bad(struct database *d, enum statement drop, const char *reindex
   int rc = run_for_row(d, drop, row);
   if ((rc & 0xff) != SQLITE_CORRUPT) return rc;
   rc = sqlite3_exec(d->db, reindex, NULL, NULL, NULL);
+  /* A damaged key may be another row's: then no index can be made, and the whole file is to be mended. */
+  if ((rc & 0xff) == SQLITE_CONSTRAINT) return SQLITE_CORRUPT;
   return rc == SQLITE_OK ? run_for_row(d, drop, row) : rc;
 }
 

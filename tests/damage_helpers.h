@@ -143,7 +143,7 @@ struct whole_facts { /* of one answer, whole: struct kept_answer shortens them *
 
 static inline void check_facts(void *arg, const struct store_answer *answer) {
   struct whole_facts *w = arg;
-  assert_int_equal(answer->status, STORE_DONE);
+  if (answer->status != STORE_DONE) fail_msg("%s: %s", w->leg, answer->error);
   for (size_t i = 0; i < answer->fact_count; i++) {
     const struct store_fact *f = &answer->facts[i];
     const char *wanted = body_of(w->leg, f->id);
