@@ -146,21 +146,36 @@ static void name_aside(const char *path, char *out, size_t out_bytes) {
   for (int i = 2; access(out, F_OK) == 0; i++) snprintf(out, out_bytes, "%s.corrupt-%s-%d", path, stamp, i);
 }
 
+/* The log goes before its database: a new file must never meet an old log. */
+static const char *const swapped[] = {"-wal", "-shm", ""};
+
+/* What was set aside comes back, and the copy goes: work may go on in the old file, and a copy that is older than it must
+ * not be found at the next start. */
+static void undo_swap(const char *path, const char *aside) {
+  char from[PATH_MAX], to[PATH_MAX], made[PATH_MAX];
+  for (size_t i = sizeof swapped / sizeof *swapped; i-- > 0;)
+    if (with_suffix(from, aside, swapped[i]) && with_suffix(to, path, swapped[i]) && access(to, F_OK) != 0)
+      (void)rename(from, to);
+  if (with_suffix(made, path, ".salvaged")) (void)unlink(made);
+}
+
 int salvage_swap(const char *path, char *aside, size_t aside_bytes, char *why, size_t why_bytes) {
-  /* The log goes before its database: a new file must never meet an old log. */
-  static const char *const files[] = {"-wal", "-shm", ""};
   char from[PATH_MAX], to[PATH_MAX], made[PATH_MAX];
   name_aside(path, aside, aside_bytes);
-  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-    if (with_suffix(from, path, files[i]) && with_suffix(to, aside, files[i]) &&
+  for (size_t i = 0; i < sizeof swapped / sizeof *swapped; i++) {
+    if (with_suffix(from, path, swapped[i]) && with_suffix(to, aside, swapped[i]) &&
         (rename(from, to) == 0 || errno == ENOENT))
       continue;
     snprintf(why, why_bytes, "%s: damaged, and cannot be set aside: %s", from, strerror(errno));
+    undo_swap(path, aside);
     return -1;
   }
-  if (!with_suffix(made, path, ".salvaged") || rename(made, path) != 0 || sync_folder_of(path) != 0) {
+  if (!with_suffix(made, path, ".salvaged") || rename(made, path) != 0) {
     snprintf(why, why_bytes, "%s: %s", made, strerror(errno));
+    undo_swap(path, aside);
     return -1;
   }
-  return 0;
+  if (sync_folder_of(path) == 0) return 0;
+  snprintf(why, why_bytes, "%s: the swap is not on disk: %s", path, strerror(errno));
+  return -1;
 }

@@ -379,10 +379,29 @@ static void no_room_while_it_runs(void **state) {
   assert_int_equal(stats_of(b).set_aside, 1);
 }
 
+/* The copy is not there: what was set aside before that was seen is back, under its names. */
+static void a_swap_that_fails_is_undone(void **state) {
+  struct bench *b = *state;
+  char path[160], log[160], aside[512], why[512] = "";
+  path_in(b->directory, "sidetone.db", path);
+  path_in(b->directory, "sidetone.db-wal", log);
+  for (int i = 0; i < 2; i++) {
+    FILE *file = fopen(i == 0 ? path : log, "w");
+    assert_non_null(file);
+    fclose(file);
+  }
+  assert_int_equal(salvage_swap(path, aside, sizeof aside, why, sizeof why), -1);
+  assert_non_null(strstr(why, ".salvaged"));
+  assert_int_equal(access(path, F_OK), 0);
+  assert_int_equal(access(log, F_OK), 0);
+  assert_int_equal(count_files(b->directory, "sidetone.db.corrupt"), 0);
+}
+
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, bench_teardown)
   const struct CMUnitTest tests[] = {
       TEST(the_first_page_is_gone),
+      TEST(a_swap_that_fails_is_undone),
       TEST(a_log_beside_it),
       TEST(a_table_cannot_be_walked),
       TEST(half_a_file),
