@@ -91,9 +91,7 @@ struct store_stats { /* a snapshot; safe from any thread */
   char reason[256];           /* why not */
   char quarantined_last[256]; /* the newest row that was moved to quarantine, for the log */
   uint64_t set_aside;         /* malformed database files, with what could be read of them copied */
-  uint64_t
-      set_aside_rows; /* rows read out of them that were wrong: in quarantine, and not in `quarantined` */
-  char set_aside_last[512]; /* the newest one's new name, and what came out of it */
+  char set_aside_last[512];   /* the newest one's new name, and what came out of it */
 };
 
 /* 0, or -1 with `why`: what is wrong with which file. */
