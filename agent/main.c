@@ -7,6 +7,7 @@
 
 #include "agent/memory.h"
 #include "agent/cli.h"
+#include "store/mongo.h"
 
 #define CONFIGURATION                                                                    \
   "  -c FILE               the configuration; without it every option has its default\n" \
@@ -89,6 +90,7 @@ static int whole(const char *command, int status) {
 }
 
 int main(int argc, char **argv) {
+  mongo_leave_no_trace();
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a full disk: 503, not the end */
   const char *name = argc > 1 ? argv[1] : "";

@@ -91,6 +91,10 @@ int mongo_reader_get(struct mongo_reader *r, const char *const *legs, size_t cou
 /* Frees what the driver keeps for the process: once, at the end, when every client is gone. May be left out: the
  * system takes it back. */
 void mongo_global_cleanup(void);
+/* First in main(): the driver, as it is loaded, puts counters for its own tool into shared memory under this process's
+ * id, and a process that is killed leaves them there for ever; the next one with that id is warned of it on standard
+ * error. Takes the name away; the memory stays while the process lives. */
+void mongo_leave_no_trace(void);
 
 /* sidetone check --connect: connects, says what is wrong in words. Lines go to `say`. True: all is well. */
 bool mongo_check(const struct mongo_options *options, void (*say)(void *arg, const char *line), void *arg);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "store/clock.h"
 #include "store/mongo_error.h"
@@ -31,6 +33,12 @@ static void driver_init(void) {
 
 void mongo_global_cleanup(void) {
   if (driver_ready) mongoc_cleanup();
+}
+
+void mongo_leave_no_trace(void) {
+  char name[32];
+  snprintf(name, sizeof name, "/mongoc-%u", (unsigned)getpid());
+  (void)shm_unlink(name);
 }
 
 /* ---- messages that may quote the URI ---- */

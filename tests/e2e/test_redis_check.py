@@ -75,7 +75,7 @@ def test_another_server_than_redis():
         def answer():
             link, _ = door.accept()
             with link:
-                link.recv(64)
+                link.recv(65536)
                 link.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
         thread = threading.Thread(target=answer)

@@ -1,4 +1,5 @@
 """Ends, good and bad: SIGTERM, kill -9, two of a kind, SIGHUP (contract 1, 2, 4, data-model.md 8.4)."""
+import os
 import json
 import signal
 import socket
@@ -103,6 +104,13 @@ def test_a_crash_between_calls_loses_nothing(agent):
     agent.kill()
     agent.start()
     assert agent.leg(call.leg) == document and not sidetone_of(document)["partial"]
+
+
+def test_a_killed_agent_leaves_nothing_in_shared_memory(agent):
+    """The MongoDB driver puts counters there as it is loaded."""
+    pid = agent.process.pid
+    agent.kill()
+    assert [name for name in os.listdir("/dev/shm") if str(pid) in name] == []
 
 
 # ---- the good end

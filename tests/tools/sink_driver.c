@@ -240,6 +240,7 @@ static void parse(int argc, char **argv, struct mongo_options *o, struct fold_op
 }
 
 int main(int argc, char **argv) {
+  mongo_leave_no_trace();
   struct fold_options fold = {.agent_id = "driver", .version = SIDETONE_VERSION};
   struct mongo_options options = {
       .database = "sidetone", .collection = "calllogs", .server_selection_ms = 5000, .socket_ms = 10000};
