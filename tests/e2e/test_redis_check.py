@@ -121,12 +121,6 @@ def test_clusters(make_redis):
 # ---- ACL users
 
 
-def test_the_list_is_that_of_the_readme():
-    text = (harness.ROOT / "README.md").read_text()
-    words = text[text.index("ACL SETUSER agent"):].split("\n\n")[0].split()
-    assert words[2:] == user().replace(">secret", ">password").split()
-
-
 def test_the_least_that_a_user_needs(make_redis, make_agent, signer):
     server = make_redis(users=[user()])
     assert check(acl_url(server)) == (0, ["redis: fine"])

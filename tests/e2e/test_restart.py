@@ -275,7 +275,7 @@ def test_sighup_changes_the_log_level(make_agent, tmp_path):
     agent = make_agent(config=config)
     agent.signer = key
     Call(agent).initiated()
-    assert len(agent.logged(msg="webhook")) == 1
+    until("its line", lambda: len(agent.logged(msg="webhook")) == 1)
     config.write_text(config_text(key, level="error"))
     agent.signal(signal.SIGHUP)
     call = Call(agent)
