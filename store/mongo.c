@@ -13,7 +13,7 @@ enum { BATCH_MAX = 1000 };
 void mongo_op_free(struct mongo_op *op) {
   free(op->filter);
   free(op->update);
-  *op = (struct mongo_op){NULL};
+  *op = (struct mongo_op){.filter = NULL};
 }
 
 void mongo_fact_free(struct mongo_fact *fact) {

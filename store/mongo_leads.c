@@ -62,7 +62,7 @@ static int find_number(struct mongo *m, const char *number, struct found *found,
 
 int mongo_look_up_lead(struct mongo *m, struct mongo_leg *leg) {
   struct found found = {.lead = ""};
-  struct mongo_op op = {NULL};
+  struct mongo_op op = {.filter = NULL};
   const char *number = leg->settle.lookup_number;
   if (!mongo_may_go_on(m)) {
     leg->outcome = m->failure;

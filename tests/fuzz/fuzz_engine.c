@@ -81,8 +81,7 @@ static void put_event(void *arg, const char *leg, const char *id, int64_t at_ms,
   json_object_set_new(row_of(w->events, leg), id, written(element));
 }
 
-static void check_delivery(const struct part *part, bool deliver) {
-  (void)deliver;
+static void check_delivery(const struct part *part) {
   for (int i = 0; i < TRACK_COUNT; i++) {
     const struct delivery_facts *d = part->track[i].delivery;
     if (d == NULL) continue;
@@ -91,7 +90,8 @@ static void check_delivery(const struct part *part, bool deliver) {
   }
 }
 
-static void put_part(void *arg, const char *leg, const struct part *part) {
+static void put_part(void *arg, const char *leg, const struct part *part, bool deliver) {
+  (void)deliver;
   struct world *w = arg;
   check_delivery(part);
   json_t *json = part_to_json(part);
