@@ -24,6 +24,7 @@ static int read_row(sqlite3_stmt *s, struct leg_row *row) {
 
 static int count_leg(struct database *d, const char *leg, struct leg_row *row) {
   sqlite3_stmt *s = d->statements[SQL_COUNT_LEG];
+  *row = (struct leg_row){.settled = -1}; /* a damaged table may refuse to be counted */
   bind_string(s, 1, leg);
   int rc = read_row(s, row);
   sqlite3_reset(s);

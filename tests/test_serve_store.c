@@ -21,7 +21,7 @@ static void refused_facts_are_offered_once_a_tick(void **state) {
   assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
   json_t *element = json_pack("{s:s}", "eventType", "sidetone.leg_lost");
   for (int i = 0; i < EVENTS; i++) {
-    char id[16];
+    char id[24];
     snprintf(id, sizeof id, "event-%d", i);
     effects.put_event(effects.arg, "leg", id, 1, element);
   }
