@@ -12,6 +12,28 @@
 #define SHORT_NAME " AND length(CAST(leg AS BLOB)) < 512"
 _Static_assert(SPACE_LEG_BYTES == 512, "as in SHORT_NAME");
 
+/* The states as record_crc() takes them, one of them replaced. */
+#define STATES_MONGO(value)        value ", redis_queue, redis_alerts"
+#define STATES_REDIS_QUEUE(value)  "mongo, " value ", redis_alerts"
+#define STATES_REDIS_ALERTS(value) "mongo, redis_queue, " value
+
+/* What every sink asks of its own column of `outbox`, which its index is named after. */
+#define SINK_STATEMENTS(sink, column, states)                                                           \
+  [SQL_SET_STATE + sink] = "UPDATE outbox SET " column                                                  \
+                           " = ?2, crc = record_crc(row, leg, kind, id, n, "                            \
+                           "fact, at_ms, body, " states("?2") ") WHERE row = ?1",                       \
+                   [SQL_REWIND + sink] =                                                                \
+                       "UPDATE outbox SET " column                                                      \
+                       " = 0, crc = record_crc(row, leg, kind, id, n, fact, "                           \
+                       "at_ms, body, " states("0") ") WHERE row > ?1 AND row <= ?2 AND " column         \
+                                                   " = 1 AND crc = " OUTBOX_CRC,                        \
+                   [SQL_IN_INDEX + sink] = "SELECT row FROM outbox INDEXED BY outbox_" column           \
+                                           " WHERE " column " = 0 AND row = ?1",                        \
+                   [SQL_COUNT_PENDING + sink] =                                                         \
+                       "SELECT count(*) FROM outbox INDEXED BY outbox_" column " WHERE " column " = 0", \
+                   [SQL_OLDEST + sink] = "SELECT at_ms FROM outbox INDEXED BY outbox_" column           \
+                                         " WHERE " column " = 0 ORDER BY row LIMIT 1"
+
 const char *const statement_sql[] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
@@ -125,44 +147,9 @@ const char *const statement_sql[] = {
         " FROM outbox INDEXED BY outbox_dead WHERE mongo = 2 OR redis_queue = 2 OR redis_alerts = 2",
     [SQL_DATA_VERSION] = "PRAGMA data_version",
     [SQL_LAST_ROW] = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'",
-    [SQL_SET_STATE + SINK_MONGO] =
-        "UPDATE outbox SET mongo = ?2, crc = record_crc(row, leg, kind, id, n, fact, at_ms, body, ?2, "
-        "redis_queue, redis_alerts) WHERE row = ?1",
-    [SQL_REWIND + SINK_MONGO] =
-        "UPDATE outbox SET mongo = 0, crc = record_crc(row, leg, kind, id, n, fact, at_ms, body, 0, "
-        "redis_queue, redis_alerts)"
-        " WHERE row > ?1 AND row <= ?2 AND mongo = 1 AND crc = " OUTBOX_CRC,
-    [SQL_IN_INDEX + SINK_MONGO] =
-        "SELECT row FROM outbox INDEXED BY outbox_mongo WHERE mongo = 0 AND row = ?1",
-    [SQL_COUNT_PENDING + SINK_MONGO] = "SELECT count(*) FROM outbox INDEXED BY outbox_mongo WHERE mongo = 0",
-    [SQL_OLDEST + SINK_MONGO] =
-        "SELECT at_ms FROM outbox INDEXED BY outbox_mongo WHERE mongo = 0 ORDER BY row LIMIT 1",
-    [SQL_SET_STATE + SINK_REDIS_QUEUE] =
-        "UPDATE outbox SET redis_queue = ?2, crc = record_crc(row, leg, kind, id, n, fact, at_ms, body, "
-        "mongo, ?2, redis_alerts) WHERE row = ?1",
-    [SQL_REWIND + SINK_REDIS_QUEUE] =
-        "UPDATE outbox SET redis_queue = 0, crc = record_crc(row, leg, kind, id, n, fact, at_ms, body, "
-        "mongo, 0, redis_alerts)"
-        " WHERE row > ?1 AND row <= ?2 AND redis_queue = 1 AND crc = " OUTBOX_CRC,
-    [SQL_IN_INDEX + SINK_REDIS_QUEUE] =
-        "SELECT row FROM outbox INDEXED BY outbox_redis_queue WHERE redis_queue = 0 AND row = ?1",
-    [SQL_COUNT_PENDING + SINK_REDIS_QUEUE] =
-        "SELECT count(*) FROM outbox INDEXED BY outbox_redis_queue WHERE redis_queue = 0",
-    [SQL_OLDEST + SINK_REDIS_QUEUE] =
-        "SELECT at_ms FROM outbox INDEXED BY outbox_redis_queue WHERE redis_queue = 0 ORDER BY row LIMIT 1",
-    [SQL_SET_STATE + SINK_REDIS_ALERTS] =
-        "UPDATE outbox SET redis_alerts = ?2, crc = record_crc(row, leg, kind, id, n, fact, at_ms, body, "
-        "mongo, redis_queue, ?2) WHERE row = ?1",
-    [SQL_REWIND + SINK_REDIS_ALERTS] =
-        "UPDATE outbox SET redis_alerts = 0, crc = record_crc(row, leg, kind, id, n, fact, at_ms, body, "
-        "mongo, redis_queue, 0)"
-        " WHERE row > ?1 AND row <= ?2 AND redis_alerts = 1 AND crc = " OUTBOX_CRC,
-    [SQL_IN_INDEX + SINK_REDIS_ALERTS] =
-        "SELECT row FROM outbox INDEXED BY outbox_redis_alerts WHERE redis_alerts = 0 AND row = ?1",
-    [SQL_COUNT_PENDING + SINK_REDIS_ALERTS] =
-        "SELECT count(*) FROM outbox INDEXED BY outbox_redis_alerts WHERE redis_alerts = 0",
-    [SQL_OLDEST + SINK_REDIS_ALERTS] =
-        "SELECT at_ms FROM outbox INDEXED BY outbox_redis_alerts WHERE redis_alerts = 0 ORDER BY row LIMIT 1",
+    SINK_STATEMENTS(SINK_MONGO, "mongo", STATES_MONGO),
+    SINK_STATEMENTS(SINK_REDIS_QUEUE, "redis_queue", STATES_REDIS_QUEUE),
+    SINK_STATEMENTS(SINK_REDIS_ALERTS, "redis_alerts", STATES_REDIS_ALERTS),
     [SQL_GET_VALUE] = "SELECT value, crc FROM meta WHERE key = ?1",
     [SQL_PAGE_COUNT] = "PRAGMA page_count",
     [SQL_FREE_PAGES] = "PRAGMA freelist_count",
