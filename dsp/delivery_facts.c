@@ -70,6 +70,9 @@ const struct field delivery_fields[] = {
     FIELD(delivery_facts, skew_ppm_us, FIELD_F64, MERGE_SUM),
     SUM(skew_us),
     FIELD(delivery_facts, media_clock_suspect, FIELD_U64, MERGE_MAX),
+    SUM_EACH(rtt_count, FIELD_U64, RTT_SOURCES),
+    SUM_EACH(rtt_sum_us, FIELD_U64, RTT_SOURCES),
+    FIELD_ARRAY(delivery_facts, rtt_min_us, FIELD_U64, MERGE_MIN_KNOWN, RTT_SOURCES),
     SUM_EACH(r_sum, FIELD_F64, DELIVERY_MODELS),
     SUM_EACH(r_us, FIELD_U64, DELIVERY_MODELS),
     SUM_EACH(below_r70_us, FIELD_U64, DELIVERY_MODELS),
@@ -99,6 +102,11 @@ void delivery_facts_clear(struct delivery_facts *f) {
 void delivery_facts_copy(struct delivery_facts *to, const struct delivery_facts *from) {
   memcpy(to, from, offsetof(struct delivery_facts, windows));
   memcpy(to->windows, from->windows, from->window_count * sizeof(from->windows[0]));
+}
+
+void delivery_add_rtt(struct delivery_facts *f, enum rtt_source source, uint64_t rtt_us) {
+  if (f->rtt_count[source]++ == 0 || rtt_us < f->rtt_min_us[source]) f->rtt_min_us[source] = rtt_us;
+  f->rtt_sum_us[source] += rtt_us;
 }
 
 static void join_windows(struct delivery_window *into, const struct delivery_window *from) {

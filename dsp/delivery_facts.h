@@ -19,6 +19,10 @@ static inline size_t delivery_model(enum quality_consumer consumer, bool plc) {
 
 #define DELIVERY_R_ABSENT (-1000.0) /* an R that was not computable; real ones are above -40 */
 
+/* Where a round trip was measured (voice-quality.md 4.1): by the kernel on the stream's TCP connection
+ * (TCP_INFO), by a WebSocket ping and its pong, by RTCP with the other end of the call. */
+enum rtt_source { RTT_TCP, RTT_WS, RTT_RTCP, RTT_SOURCES };
+
 /* One window with at least one expected frame (3.10); stretches without any have none. */
 struct delivery_window {
   int64_t start_us;   /* from the track's first frame */
@@ -72,6 +76,10 @@ struct delivery_facts {
   uint64_t skew_us;                           /* track time the skew was fitted over; 0: never published */
   uint64_t media_clock_suspect;
 
+  /* Round trips (4.1, 4.2), indexed by enum rtt_source: written by the owner with delivery_add_rtt(), to
+   * both tracks of a socket alike. */
+  uint64_t rtt_count[RTT_SOURCES], rtt_sum_us[RTT_SOURCES], rtt_min_us[RTT_SOURCES];
+
   /* Windows (3.10), before any merging: sums of R * weight, of the weight that has an R, and of the
    * weight with R below 70; the worst window. */
   double r_sum[DELIVERY_MODELS];
@@ -100,6 +108,8 @@ void delivery_merge(struct delivery_facts *into, const struct delivery_facts *fr
 void delivery_facts_clear(struct delivery_facts *f);
 /* Copies what is in use. */
 void delivery_facts_copy(struct delivery_facts *to, const struct delivery_facts *from);
+/* One measured round trip. */
+void delivery_add_rtt(struct delivery_facts *f, enum rtt_source source, uint64_t rtt_us);
 /* Adds a finished window, the latest: keeps the sums over windows and the worst one, and merges in
  * pairs when the table is full. `window->start_us` is a multiple of `length_us` from the first frame;
  * `length_us` must be the unmerged length. */
