@@ -112,20 +112,35 @@ static void put_headline(const struct fold_context *c, json_t *quality, const st
   json_object_set_new(quality, "network", network);
 }
 
-json_t *fold_quality(struct fold_context *c, json_t *sidetone) {
-  json_t *quality = json_object(), *measured = json_object(), *delivery = json_object();
-  for (int t = 0; t < TRACK_COUNT; t++) {
-    struct track_quality track;
-    if (read_track(c, t, &track)) {
-      if (!c->options->figures_only) json_object_set_new(delivery, track_name(t), object_of(c, &track));
-      if (t == TRACK_INBOUND) put_headline(c, quality, &track);
-    }
-    free(track.merged);
+static void put_carrier(const struct fold_context *c, const struct track_quality *inbound, json_t *measured,
+                        json_t *issues) {
+  if (!inbound) {
+    fold_carrier(c, NULL, measured, issues);
+    return;
   }
+  const struct fold_inbound our = {.r_lq = &inbound->figures.r_lq,
+                                   .scale = inbound->codec->scale,
+                                   .received_frames = inbound->facts->received_frames};
+  fold_carrier(c, &our, measured, issues);
+}
+
+json_t *fold_quality(struct fold_context *c, json_t *sidetone) {
+  json_t *quality = json_object(), *measured = json_object(), *delivery = json_object(),
+         *issues = json_array();
+  struct track_quality track[TRACK_COUNT];
+  bool known[TRACK_COUNT];
+  for (int t = 0; t < TRACK_COUNT; t++) {
+    known[t] = read_track(c, t, &track[t]);
+    if (known[t] && !c->options->figures_only)
+      json_object_set_new(delivery, track_name(t), object_of(c, &track[t]));
+  }
+  const struct track_quality *inbound = &track[TRACK_INBOUND];
+  if (known[TRACK_INBOUND]) put_headline(c, quality, inbound);
   document_put_some(measured, "delivery", delivery);
-  json_t *carrier = c->state.hangup ? json_object_get(c->state.hangup->payload, "call_quality_stats") : NULL;
-  if (carrier && !json_is_null(carrier)) json_object_set(measured, "carrier", carrier);
+  put_carrier(c, known[TRACK_INBOUND] ? inbound : NULL, measured, issues);
   document_put_some(sidetone, "quality", measured);
-  json_object_set_new(quality, "issues", json_array());
+  json_object_set_new(quality, "issues", issues);
+  fold_put_rating(c, quality, issues);
+  for (int t = 0; t < TRACK_COUNT; t++) free(track[t].merged);
   return quality;
 }
