@@ -158,6 +158,7 @@ static void count_missing(struct engine *e, const struct call *c, const char *pa
 void call_end_stream(struct engine *e, const struct moment *at, struct call *c, enum part_state state) {
   struct socket *s = c->socket;
   if (s == NULL) return;
+  socket_look(e, at, s); /* once at least, however short it was */
   stream_end(s->stream, at, state);
   call_store_part(e, at, c);
   count_missing(e, c, stream_part_id(s->stream));

@@ -59,6 +59,14 @@ static void media_fault(struct engine *e, struct socket *s, enum media_fault fau
   say_once(e, s, FRAME_FAULTS + (unsigned)fault, media_fault_name(fault));
 }
 
+void socket_look(struct engine *e, const struct moment *at, struct socket *s) {
+  struct socket_evidence evidence;
+  s->looked_us = at->mono_us;
+  if (e->effects.look_at_socket == NULL || !e->effects.look_at_socket(e->effects.arg, s->id, &evidence))
+    return;
+  stream_evidence(s->stream, &evidence);
+}
+
 /* k never repeats for this agent.id. */
 static struct stream *new_stream(struct engine *e, const struct moment *at) {
   char id[sizeof((struct part *)0)->id];

@@ -27,6 +27,16 @@ static const struct field part_rows[] = {
 };
 enum { PART_ROWS = sizeof part_rows / sizeof *part_rows };
 
+const struct field socket_fields[] = {
+    FIELD(socket_facts, looks, FIELD_U64, MERGE_SUM),
+    FIELD(socket_facts, rtt_var_max_us, FIELD_U64, MERGE_MAX),
+    FIELD(socket_facts, out_of_order_segments, FIELD_U64, MERGE_SUM),
+    FIELD(socket_facts, tcp_bytes, FIELD_U64, MERGE_SUM),
+    FIELD(socket_facts, queued_max_bytes, FIELD_U64, MERGE_MAX),
+    FIELD(socket_facts, pong_max_us, FIELD_U64, MERGE_MAX),
+};
+const size_t socket_field_count = sizeof socket_fields / sizeof *socket_fields;
+
 struct text_row {
   const char *name;
   size_t offset, bytes;
@@ -111,6 +121,7 @@ json_t *part_to_json(const struct part *part) {
     document_put_text(object, text_rows[i].name, (const char *)part + text_rows[i].offset);
   if (part->client_state) json_object_set_new(object, "client_state", json_string(part->client_state));
   json_object_set_new(object, "state", json_string(state_names[part->state]));
+  document_put_some(object, "socket", fields_to_json(socket_fields, socket_field_count, &part->socket));
   for (int t = 0; t < TRACK_COUNT; t++)
     if (part->track[t].seen) json_object_set_new(object, track_name(t), track_to_json(part, t));
   if (part->speech) json_object_set_new(object, "speech", speech_to_json(part->speech));
@@ -209,6 +220,11 @@ static bool read_array(const json_t *object, const char *key, json_t *into) {
   return json_is_array(array);
 }
 
+/* A part from before there was such evidence has none. */
+static bool read_socket(struct part *part, const json_t *object) {
+  return !object || fields_from_json(socket_fields, socket_field_count, object, &part->socket);
+}
+
 static bool read_part(struct part *part, const json_t *json) {
   const char *state = json_string_value(json_object_get(json, "state"));
   const char *client_state = json_string_value(json_object_get(json, "client_state"));
@@ -225,8 +241,9 @@ static bool read_part(struct part *part, const json_t *json) {
   if (client_state && !(part->client_state = strdup(client_state))) return false;
   for (int t = 0; t < TRACK_COUNT; t++)
     if (!read_track(part, t, json_object_get(json, track_name(t)))) return false;
-  return *part->id && read_speech(part, json_object_get(json, "speech")) &&
-         read_array(json, "dtmf", part->dtmf) && read_array(json, "errors", part->errors);
+  return *part->id && read_socket(part, json_object_get(json, "socket")) &&
+         read_speech(part, json_object_get(json, "speech")) && read_array(json, "dtmf", part->dtmf) &&
+         read_array(json, "errors", part->errors);
 }
 
 struct part *part_from_json(const json_t *json) {

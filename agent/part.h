@@ -14,6 +14,19 @@
 
 enum part_state { PART_OPEN, PART_CLOSED, PART_CUT };
 
+/* What the socket's connection told once a second (voice-quality.md 3.7): evidence beside the figures. The round trips
+ * themselves are facts of the tracks (dsp/delivery_facts.h). */
+struct socket_facts {
+  uint64_t looks;
+  uint64_t rtt_var_max_us;        /* greatest mean deviation of TCP's round trip */
+  uint64_t out_of_order_segments; /* proof of retransmission or reordering toward us */
+  uint64_t tcp_bytes;             /* received, with TLS and framing */
+  uint64_t queued_max_bytes;      /* received and not yet read: more than a few frames, and we were late */
+  uint64_t pong_max_us;           /* the slowest answer to a WebSocket ping */
+};
+extern const struct field socket_fields[];
+extern const size_t socket_field_count;
+
 struct part {
   char id[96]; /* "<agent.id>_<k>" */
   uint64_t n;  /* grows at each write */
@@ -34,6 +47,7 @@ struct part {
     struct delivery_facts *delivery; /* owned */
   } track[TRACK_COUNT];
   struct speech_facts *speech; /* owned; NULL: nothing was heard (codec without decoder) */
+  struct socket_facts socket;
   uint64_t frames_ignored, frames_before_start_dropped, parse_errors, messages_missing, formats;
   json_t *dtmf;   /* array of {"digit","at_ms"}, owned; stream order */
   json_t *errors; /* array of {"code","title","detail","at_ms"}, owned, at most 100 */

@@ -235,7 +235,8 @@ static void note_arrival(struct stream *s, const struct moment *at, const struct
     s->meta.first_frame_ms = at->wall_us / 1000;
   }
   s->meta.last_frame_ms = at->wall_us / 1000;
-  if (s->arrival_us != 0 && at->mono_us - s->arrival_us > s->gap_us) s->gap_us = at->mono_us - s->arrival_us;
+  if (s->arrival_us != 0 && !at->self_delayed && at->mono_us - s->arrival_us > s->gap_us)
+    s->gap_us = at->mono_us - s->arrival_us;
   s->arrival_us = at->mono_us;
   s->track[m->track].arrival_us = at->mono_us;
   s->track[m->track].quiet = false;

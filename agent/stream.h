@@ -41,6 +41,8 @@ void stream_error(struct stream *s, const struct moment *at, const struct frame 
 void stream_sequence(struct stream *s, uint64_t sequence);
 /* A message of the socket could not be used. */
 void stream_fault(struct stream *s);
+/* What the socket's connection tells, about once a second. */
+void stream_evidence(struct stream *s, const struct socket_evidence *evidence);
 /* About once a second: decides what has waited long enough. */
 void stream_tick(struct stream *s, const struct moment *at);
 /* No more frames: decides what waits. `state` PART_CLOSED or PART_CUT. */

@@ -40,6 +40,7 @@ struct stream {
   int64_t arrival_us,
       gap_us; /* monotonic: the newest frame of any track, 0: none; the longest gap since a look */
   int64_t origin_arrival_us; /* monotonic arrival of the part's first frame; -1: none */
+  uint64_t rtt_count[RTT_SOURCES], rtt_sum_us[RTT_SOURCES], rtt_min_us[RTT_SOURCES]; /* of the socket */
   /* Of sequence_number in the counting at hand, and what was missing in those before. */
   uint64_t sequence_first, sequence_high, sequence_count, sequence_missing_before;
 };

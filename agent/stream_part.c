@@ -89,6 +89,33 @@ void stream_fault(struct stream *s) {
   s->changed = true;
 }
 
+static void add_rtts(struct stream *s, enum rtt_source source, uint64_t count, uint64_t sum_us,
+                     uint64_t least_us) {
+  if (count == 0) return;
+  if (s->rtt_count[source] == 0 || least_us < s->rtt_min_us[source]) s->rtt_min_us[source] = least_us;
+  s->rtt_count[source] += count;
+  s->rtt_sum_us[source] += sum_us;
+}
+
+static void at_least(uint64_t *greatest, uint64_t value) {
+  if (value > *greatest) *greatest = value;
+}
+
+/* Does not count as a change: the facts go with the next frames', or the end's. */
+void stream_evidence(struct stream *s, const struct socket_evidence *e) {
+  struct socket_facts *f = &s->meta.socket;
+  f->looks++;
+  f->out_of_order_segments += e->out_of_order_segments;
+  f->tcp_bytes += e->tcp_bytes;
+  at_least(&f->rtt_var_max_us, e->tcp_rtt_var_us);
+  at_least(&f->queued_max_bytes, e->queued_bytes);
+  at_least(&f->pong_max_us, e->pong_max_us);
+  /* The kernel says 0 before its first sample. */
+  uint64_t least_us = e->tcp_rtt_min_us != 0 ? e->tcp_rtt_min_us : e->tcp_rtt_us;
+  if (e->tcp_rtt_us != 0) add_rtts(s, RTT_TCP, 1, e->tcp_rtt_us, least_us);
+  add_rtts(s, RTT_WS, e->pongs, e->pong_sum_us, e->pong_min_us);
+}
+
 /* ---- what was measured ----------------------------------------------------------------------- */
 
 static void part_copy_meta(struct part *p, const struct stream *s) {
@@ -112,6 +139,9 @@ static struct delivery_facts *track_facts(const struct stream *s, int track) {
   f->missing_unassigned = timebase_unassigned(&s->timebase);
   f->chunk_scope = s->meta.track[track].chunk_scope;
   f->ts_unit = s->meta.track[track].ts_unit;
+  memcpy(f->rtt_count, s->rtt_count, sizeof f->rtt_count);
+  memcpy(f->rtt_sum_us, s->rtt_sum_us, sizeof f->rtt_sum_us);
+  memcpy(f->rtt_min_us, s->rtt_min_us, sizeof f->rtt_min_us);
   return f;
 }
 

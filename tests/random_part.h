@@ -80,6 +80,7 @@ static inline struct part *random_part(const char *id) {
     part->track[t].ts_unit = (uint8_t)part->track[t].delivery->ts_unit;
   }
   if (rand() % 4) part->speech = random_speech();
+  if (rand() % 2) random_members(socket_fields, socket_field_count, &part->socket);
   part->parse_errors = random_count();
   part->messages_missing = random_count();
   part->formats = 1;
