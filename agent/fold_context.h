@@ -85,6 +85,8 @@ struct fold_issue {
   int64_t start_ms, resolved_ms; /* epoch; resolved 0: it lasted to the end */
 };
 void fold_add_issue(const struct fold_context *c, const struct fold_issue *issue, json_t *issues);
+/* All findings of the leg added to `issues`, which it takes over: in order of time. New reference. */
+json_t *fold_findings(const struct fold_context *c, json_t *issues);
 /* overallRating, ratedBy and ratedAt into `quality`, which has its mos. */
 void fold_put_rating(const struct fold_context *c, json_t *quality, const json_t *issues);
 

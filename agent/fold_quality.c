@@ -139,6 +139,7 @@ json_t *fold_quality(struct fold_context *c, json_t *sidetone) {
   document_put_some(measured, "delivery", delivery);
   put_carrier(c, known[TRACK_INBOUND] ? inbound : NULL, measured, issues);
   document_put_some(sidetone, "quality", measured);
+  issues = fold_findings(c, issues);
   json_object_set_new(quality, "issues", issues);
   fold_put_rating(c, quality, issues);
   for (int t = 0; t < TRACK_COUNT; t++) free(track[t].merged);

@@ -68,6 +68,7 @@ void part_free(struct part *part) {
   if (!part) return;
   for (int t = 0; t < TRACK_COUNT; t++) free(part->track[t].delivery);
   free(part->speech);
+  free(part->findings);
   free(part->client_state);
   json_decref(part->dtmf);
   json_decref(part->errors);
@@ -102,6 +103,15 @@ static json_t *speech_to_json(const struct speech_facts *facts) {
   return object;
 }
 
+static json_t *findings_to_json(const struct finding_facts *facts) {
+  json_t *object = fields_to_json(finding_fields, finding_field_count, facts);
+  if (facts->row_count)
+    json_object_set_new(object, "rows",
+                        columns_to_json(finding_row_fields, finding_row_field_count, facts->rows,
+                                        sizeof *facts->rows, facts->row_count));
+  return object;
+}
+
 static json_t *track_to_json(const struct part *part, int t) {
   json_t *object = json_object();
   document_put_text(object, "encoding", part->track[t].encoding);
@@ -125,6 +135,7 @@ json_t *part_to_json(const struct part *part) {
   for (int t = 0; t < TRACK_COUNT; t++)
     if (part->track[t].seen) json_object_set_new(object, track_name(t), track_to_json(part, t));
   if (part->speech) json_object_set_new(object, "speech", speech_to_json(part->speech));
+  if (part->findings) json_object_set_new(object, "findings", findings_to_json(part->findings));
   if (json_array_size(part->dtmf)) json_object_set_new(object, "dtmf", json_deep_copy(part->dtmf));
   if (json_array_size(part->errors)) json_object_set_new(object, "errors", json_deep_copy(part->errors));
   return object;
@@ -190,6 +201,27 @@ static bool read_speech(struct part *part, const json_t *object) {
          read_speech_events(json_object_get(object, "events"), part->speech);
 }
 
+/* A finding of a newer agent, which has no name here. */
+static bool is_known(const struct finding_row *row) {
+  return row->kind < FINDING_KINDS && row->severity <= FINDING_CRITICAL &&
+         row->criterion < FINDING_CRITERIA_MAX && row->track >= FINDING_BOTH_TRACKS &&
+         row->track < TRACK_COUNT;
+}
+
+static bool read_findings(struct part *part, const json_t *object) {
+  if (!object) return true;
+  const json_t *rows = json_object_get(object, "rows");
+  size_t count = 0;
+  struct finding_facts *facts = part->findings = calloc(1, sizeof *facts);
+  if (!facts || !fields_from_json(finding_fields, finding_field_count, object, facts)) return false;
+  if (rows && !columns_from_json(finding_row_fields, finding_row_field_count, rows, facts->rows,
+                                 sizeof *facts->rows, FINDING_ROWS_MAX, &count))
+    return false;
+  for (size_t i = 0; i < count; i++)
+    if (is_known(&facts->rows[i])) facts->rows[facts->row_count++] = facts->rows[i];
+  return true;
+}
+
 static bool read_track(struct part *part, int t, const json_t *object) {
   if (!object) return true;
   uint64_t rate, ptime, scope, unit;
@@ -242,7 +274,8 @@ static bool read_part(struct part *part, const json_t *json) {
   for (int t = 0; t < TRACK_COUNT; t++)
     if (!read_track(part, t, json_object_get(json, track_name(t)))) return false;
   return *part->id && read_socket(part, json_object_get(json, "socket")) &&
-         read_speech(part, json_object_get(json, "speech")) && read_array(json, "dtmf", part->dtmf) &&
+         read_speech(part, json_object_get(json, "speech")) &&
+         read_findings(part, json_object_get(json, "findings")) && read_array(json, "dtmf", part->dtmf) &&
          read_array(json, "errors", part->errors);
 }
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "dsp/delivery_facts.h"
+#include "dsp/findings.h"
 #include "dsp/speech_facts.h"
 #include "dsp/timebase.h"
 
@@ -46,7 +47,8 @@ struct part {
     uint64_t payload_bytes;
     struct delivery_facts *delivery; /* owned */
   } track[TRACK_COUNT];
-  struct speech_facts *speech; /* owned; NULL: nothing was heard (codec without decoder) */
+  struct speech_facts *speech;    /* owned; NULL: nothing was heard (codec without decoder) */
+  struct finding_facts *findings; /* owned; NULL: nothing was looked for. ms from first_frame_ms */
   struct socket_facts socket;
   uint64_t frames_ignored, frames_before_start_dropped, parse_errors, messages_missing, formats;
   json_t *dtmf;   /* array of {"digit","at_ms"}, owned; stream order */

@@ -54,6 +54,21 @@ static inline struct speech_facts *random_speech(void) {
   return facts;
 }
 
+static inline struct finding_facts *random_findings(void) {
+  struct finding_facts *facts = calloc(1, sizeof *facts);
+  facts->cut = random_count();
+  facts->row_count = (uint64_t)rand() % (FINDING_ROWS_MAX / 4);
+  for (size_t i = 0; i < facts->row_count; i++)
+    facts->rows[i] = (struct finding_row){.kind = (uint64_t)rand() % FINDING_KINDS,
+                                          .track = rand() % 3 - 1,
+                                          .severity = (uint64_t)rand() % (FINDING_CRITICAL + 1),
+                                          .start_ms = rand() % 100000,
+                                          .end_ms = rand() % 2 ? -1 : 100000 + rand() % 1000,
+                                          .value = rand() % 3 ? rand() / 7.0 : 0,
+                                          .detail = rand() % 100};
+  return facts;
+}
+
 static inline struct part *random_part(const char *id) {
   struct part *part = part_new();
   snprintf(part->id, sizeof part->id, "%s", id);
@@ -81,6 +96,7 @@ static inline struct part *random_part(const char *id) {
   }
   if (rand() % 4) part->speech = random_speech();
   if (rand() % 2) random_members(socket_fields, socket_field_count, &part->socket);
+  if (rand() % 3) part->findings = random_findings();
   part->parse_errors = random_count();
   part->messages_missing = random_count();
   part->formats = 1;
