@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dsp/emodel.h"
+
 enum codec_id {
   CODEC_PCMU,
   CODEC_PCMA,
@@ -21,8 +23,6 @@ enum codec_id {
   CODEC_AMR_WB,
   CODEC_COUNT
 };
-
-enum mos_scale { SCALE_NB, SCALE_WB, SCALE_FB };
 
 struct codec_decoder;
 
