@@ -25,6 +25,9 @@ struct delivery_input {
   uint32_t duration_us;  /* of this frame */
   bool self_delayed;     /* our own loop lagged over 5 ms: not for arrival metrics */
   bool upstream_bad, sid;
+  bool coded;   /* of a codec with modes: sound in a known one (dsp/inspect.h), */
+  uint8_t mode; /* by which it is rated */
+  uint32_t payload_bytes;
 };
 
 enum delivery_verdict {

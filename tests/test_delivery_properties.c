@@ -194,7 +194,8 @@ static void p9_p10_sums(void **state) {
       uint64_t bad = facts.burst_bad[consumer] + facts.gap_bad[consumer];
       if (bursts != facts.expected_frames || bad != facts.bad_frames[consumer])
         fail_msg("seed %u: bursts", seed);
-      delivery_figures(&facts, codec_row(CODEC_PCMU), false, (enum quality_consumer)consumer, &figures);
+      delivery_figures(&facts, codec_row(CODEC_PCMU),
+                       &(struct delivery_view){.consumer = (enum quality_consumer)consumer}, &figures);
       double lost = figures.missing_frames.value + figures.discarded_adaptive.value +
                     figures.concealed_frames.value + figures.upstream_bad_frames.value +
                     figures.inserted_silence_frames.value;
@@ -229,7 +230,7 @@ static void p11_any_input(void **state) {
     }
     feed_facts(&feed, 50, &facts);
     struct delivery_figures figures;
-    delivery_figures(&facts, codec_row(CODEC_PCMU), true, CONSUMER_PLAYOUT, &figures);
+    delivery_figures(&facts, codec_row(CODEC_PCMU), &(struct delivery_view){.plc = true}, &figures);
     if (figures.mos_lqe.absent == NULL && !(figures.mos_lqe.value >= 1 && figures.mos_lqe.value <= 4.5)) {
       fail_msg("seed %u: MOS %g", seed, figures.mos_lqe.value);
     }
