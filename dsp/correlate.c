@@ -1,0 +1,9 @@
+#include "dsp/correlate.h"
+
+void correlate(const int16_t *x, const int16_t *y, size_t lags, int64_t *sums) {
+  for (size_t l = 0; l < lags; l++) {
+    int64_t sum = 0;
+    for (size_t i = 0; i < CORRELATE_SAMPLES; i++) sum += (int32_t)x[l + i] * y[i];
+    sums[l] += sum;
+  }
+}
