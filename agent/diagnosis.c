@@ -4,9 +4,8 @@
 #include <stdlib.h>
 
 #include "dsp/presence.h"
-#include "dsp/windows.h"
 
-enum { TRACKS = PRESENCE_TRACKS, INBOUND = 0, WINDOW_MS = WINDOW_US / 1000 };
+enum { TRACKS = PRESENCE_TRACKS, INBOUND = 0 };
 
 struct diagnosis {
   diagnosis_sink sink;
@@ -17,6 +16,8 @@ struct diagnosis {
     uint32_t rate_hz;
     int64_t origin_ms;
     uint64_t windows; /* ordinal of the newest window judged */
+    bool came;
+    int64_t arrival_ms; /* of the newest frame */
   } track[TRACKS];
   struct presence presence;
   struct findings findings;
@@ -41,7 +42,7 @@ static void on_presence(void *arg, const struct presence_note *note) {
 /* Only inbound can hold an echo of what we send. */
 static void on_echo(void *arg, const struct echo_verdict *v) {
   struct diagnosis *d = arg;
-  findings_value(&d->findings, FINDING_ECHO, INBOUND, v->start_ms, v->end_ms, v->found ? v->erl_db : INFINITY,
+  findings_value(&d->findings, FINDING_ECHO, INBOUND, v->start_ms, v->found ? v->erl_db : INFINITY,
                  v->found ? v->delay_ms : NAN);
 }
 
@@ -70,7 +71,7 @@ static void judge_window(struct diagnosis *d, int track) {
   d->track[track].windows = w->ordinal;
   int64_t start_ms = d->track[track].origin_ms + w->start_ms, end_ms = d->track[track].origin_ms + w->end_ms;
   struct finding_values values = values_of(w);
-  findings_window(&d->findings, track, start_ms, end_ms, &values);
+  findings_window(&d->findings, track, start_ms, &values);
   if (w->measured_ms > 0) presence_level(&d->presence, track, start_ms, end_ms, known(&w->active_level_dbov));
   if (d->sink) d->sink(d->arg, track, w);
 }
@@ -135,6 +136,8 @@ void diagnosis_speech(struct diagnosis *d, int track, int64_t from_ms, int64_t t
 
 void diagnosis_frame(struct diagnosis *d, int track, int64_t place_ms, int64_t duration_ms,
                      int64_t arrival_ms, int64_t stall_ms) {
+  d->track[track].came = true;
+  d->track[track].arrival_ms = arrival_ms;
   presence_frame(&d->presence, track, place_ms, duration_ms, arrival_ms);
   if (stall_ms > 0)
     findings_span(&d->findings, FINDING_STALL, track, arrival_ms - stall_ms, arrival_ms, (double)stall_ms,
@@ -147,16 +150,20 @@ void diagnosis_delivery(struct diagnosis *d, int track, int64_t start_ms, double
   values.r = r;
   values.loss_pct = loss_pct;
   values.ta_ms = ta_ms;
-  findings_window(&d->findings, track, start_ms, start_ms + WINDOW_MS, &values);
+  findings_window(&d->findings, track, start_ms, &values);
 }
 
 void diagnosis_hold(struct diagnosis *d, int64_t at_ms, bool on) {
   presence_hold(&d->presence, at_ms, on);
 }
 
+/* A stall is told when it ends, from when it began: none can begin before the newest frame of its track. */
 void diagnosis_tick(struct diagnosis *d, int64_t now_ms) {
+  int64_t until_ms = now_ms;
   presence_tick(&d->presence, now_ms);
-  findings_tick(&d->findings, now_ms);
+  for (int t = 0; t < TRACKS; t++)
+    if (d->track[t].came && d->track[t].arrival_ms < until_ms) until_ms = d->track[t].arrival_ms;
+  findings_tick(&d->findings, until_ms);
 }
 
 void diagnosis_end(struct diagnosis *d, int64_t end_ms) {

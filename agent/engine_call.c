@@ -115,6 +115,13 @@ static void note_end(struct engine *e, const struct moment *at, struct call *c) 
             LOG_FLOAT("mos", c->summary.mos));
 }
 
+static void tell_hold(const struct moment *at, struct call *c) {
+  bool on_hold = strcmp(c->summary.status, "held") == 0;
+  if (c->socket == NULL || c->socket->on_hold == on_hold) return;
+  c->socket->on_hold = on_hold;
+  stream_hold(c->socket->stream, at, on_hold);
+}
+
 void call_settle(struct engine *e, const struct moment *at, struct call *c) {
   if (!c->dirty) return;
   if (c->ahead) call_store_part(e, at, c); /* a stored CallLog tells of stored facts only */
@@ -131,6 +138,7 @@ void call_settle(struct engine *e, const struct moment *at, struct call *c) {
   if (document == NULL || memory_refusals() != refused) return; /* still dirty: again at the next tick */
   c->dirty = false;
   c->settled_us = at->mono_us;
+  tell_hold(at, c);
   if (c->summary.hung_up && c->hangup_us == 0) c->hangup_us = at->mono_us;
   note_end(e, at, c);
   if (c->summary.ended && !c->end_told && e->effects.ended != NULL)

@@ -76,6 +76,7 @@ struct socket {
   char name[sizeof((struct fold_summary *)0)->call_log_id]; /* of the call it had, for the log */
   struct stream *stream;
   bool streamed;          /* has had its first stream */
+  bool on_hold;           /* as the stream was told */
   int64_t looked_us;      /* monotonic: its connection was looked at; 0: never */
   int64_t unpublished_us; /* arrival of the first frame since the last tick; 0: none */
 };

@@ -71,7 +71,10 @@ void socket_look(struct engine *e, const struct moment *at, struct socket *s) {
 static struct stream *new_stream(struct engine *e, const struct moment *at) {
   char id[sizeof((struct part *)0)->id];
   snprintf(id, sizeof id, "%s_%llu", e->options.agent_id, (unsigned long long)e->next_part++);
-  return stream_create(id, at, e->scratch, e->metrics);
+  const struct stream_options options = {
+      .consumer = e->options.fold.asr_stream ? CONSUMER_ASR_STREAM : CONSUMER_PLAYOUT,
+      .plc = e->options.fold.plc};
+  return stream_create(id, at, e->scratch, e->metrics, &options);
 }
 
 void engine_socket_opened(struct engine *e, conn_id id, const struct moment *at, enum socket_proof proof,

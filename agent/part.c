@@ -66,7 +66,10 @@ struct part *part_new(void) {
 
 void part_free(struct part *part) {
   if (!part) return;
-  for (int t = 0; t < TRACK_COUNT; t++) free(part->track[t].delivery);
+  for (int t = 0; t < TRACK_COUNT; t++) {
+    free(part->track[t].delivery);
+    free(part->track[t].signal);
+  }
   free(part->speech);
   free(part->findings);
   free(part->client_state);
@@ -122,6 +125,9 @@ static json_t *track_to_json(const struct part *part, int t) {
   json_object_set_new(object, "payload_bytes", json_integer((json_int_t)part->track[t].payload_bytes));
   if (part->track[t].delivery)
     json_object_set_new(object, "delivery", delivery_to_json(part->track[t].delivery));
+  if (part->track[t].signal)
+    json_object_set_new(object, "signal",
+                        fields_to_json(signal_fields, signal_field_count, part->track[t].signal));
   return object;
 }
 
@@ -131,6 +137,7 @@ json_t *part_to_json(const struct part *part) {
     document_put_text(object, text_rows[i].name, (const char *)part + text_rows[i].offset);
   if (part->client_state) json_object_set_new(object, "client_state", json_string(part->client_state));
   json_object_set_new(object, "state", json_string(state_names[part->state]));
+  document_put_some(object, "echo", fields_to_json(echo_fields, echo_field_count, &part->echo));
   document_put_some(object, "socket", fields_to_json(socket_fields, socket_field_count, &part->socket));
   for (int t = 0; t < TRACK_COUNT; t++)
     if (part->track[t].seen) json_object_set_new(object, track_name(t), track_to_json(part, t));
@@ -169,6 +176,7 @@ static bool read_delivery(const json_t *object, struct delivery_facts *facts) {
                                     facts->windows, sizeof *facts->windows, DELIVERY_WINDOWS_MAX, &count))
     return false;
   facts->window_count = count;
+  if (facts->ie_basis > IE_NONE) facts->ie_basis = IE_NONE; /* of a newer agent */
   return true;
 }
 
@@ -201,13 +209,7 @@ static bool read_speech(struct part *part, const json_t *object) {
          read_speech_events(json_object_get(object, "events"), part->speech);
 }
 
-/* A finding of a newer agent, which has no name here. */
-static bool is_known(const struct finding_row *row) {
-  return row->kind < FINDING_KINDS && row->severity <= FINDING_CRITICAL &&
-         row->criterion < FINDING_CRITERIA_MAX && row->track >= FINDING_BOTH_TRACKS &&
-         row->track < TRACK_COUNT;
-}
-
+/* A newer agent may have findings that have no name here. */
 static bool read_findings(struct part *part, const json_t *object) {
   if (!object) return true;
   const json_t *rows = json_object_get(object, "rows");
@@ -218,8 +220,15 @@ static bool read_findings(struct part *part, const json_t *object) {
                                  sizeof *facts->rows, FINDING_ROWS_MAX, &count))
     return false;
   for (size_t i = 0; i < count; i++)
-    if (is_known(&facts->rows[i])) facts->rows[facts->row_count++] = facts->rows[i];
+    if (finding_is_known(&facts->rows[i])) facts->rows[facts->row_count++] = facts->rows[i];
   return true;
+}
+
+static bool read_signal(struct part *part, int t, const json_t *object) {
+  if (!object) return true;
+  part->track[t].signal = calloc(1, sizeof *part->track[t].signal);
+  return part->track[t].signal &&
+         fields_from_json(signal_fields, signal_field_count, object, part->track[t].signal);
 }
 
 static bool read_track(struct part *part, int t, const json_t *object) {
@@ -239,6 +248,7 @@ static bool read_track(struct part *part, int t, const json_t *object) {
   part->track[t].ptime_us = (uint32_t)ptime;
   part->track[t].chunk_scope = (uint8_t)scope;
   part->track[t].ts_unit = (uint8_t)unit;
+  if (!read_signal(part, t, json_object_get(object, "signal"))) return false;
   if (!delivery) return true;
   part->track[t].delivery = calloc(1, sizeof *part->track[t].delivery);
   return part->track[t].delivery && read_delivery(delivery, part->track[t].delivery);
@@ -252,9 +262,9 @@ static bool read_array(const json_t *object, const char *key, json_t *into) {
   return json_is_array(array);
 }
 
-/* A part from before there was such evidence has none. */
-static bool read_socket(struct part *part, const json_t *object) {
-  return !object || fields_from_json(socket_fields, socket_field_count, object, &part->socket);
+/* A part from before there were such facts has none. */
+static bool read_some(const struct field *fields, size_t field_count, const json_t *object, void *base) {
+  return !object || fields_from_json(fields, field_count, object, base);
 }
 
 static bool read_part(struct part *part, const json_t *json) {
@@ -273,7 +283,9 @@ static bool read_part(struct part *part, const json_t *json) {
   if (client_state && !(part->client_state = strdup(client_state))) return false;
   for (int t = 0; t < TRACK_COUNT; t++)
     if (!read_track(part, t, json_object_get(json, track_name(t)))) return false;
-  return *part->id && read_socket(part, json_object_get(json, "socket")) &&
+  return *part->id &&
+         read_some(socket_fields, socket_field_count, json_object_get(json, "socket"), &part->socket) &&
+         read_some(echo_fields, echo_field_count, json_object_get(json, "echo"), &part->echo) &&
          read_speech(part, json_object_get(json, "speech")) &&
          read_findings(part, json_object_get(json, "findings")) && read_array(json, "dtmf", part->dtmf) &&
          read_array(json, "errors", part->errors);

@@ -9,7 +9,9 @@
 #include <stdint.h>
 
 #include "dsp/delivery_facts.h"
+#include "dsp/echo.h"
 #include "dsp/findings.h"
+#include "dsp/signal_facts.h"
 #include "dsp/speech_facts.h"
 #include "dsp/timebase.h"
 
@@ -46,9 +48,11 @@ struct part {
     uint8_t chunk_scope, ts_unit; /* enums of dsp/timebase.h */
     uint64_t payload_bytes;
     struct delivery_facts *delivery; /* owned */
+    struct signal_facts *signal;     /* owned; NULL: its sound was not heard */
   } track[TRACK_COUNT];
   struct speech_facts *speech;    /* owned; NULL: nothing was heard (codec without decoder) */
   struct finding_facts *findings; /* owned; NULL: nothing was looked for. ms from first_frame_ms */
+  struct echo_facts echo;         /* of outbound in inbound */
   struct socket_facts socket;
   uint64_t frames_ignored, frames_before_start_dropped, parse_errors, messages_missing, formats;
   json_t *dtmf;   /* array of {"digit","at_ms"}, owned; stream order */

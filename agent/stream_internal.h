@@ -2,6 +2,7 @@
 #ifndef AGENT_STREAM_INTERNAL_H
 #define AGENT_STREAM_INTERNAL_H
 
+#include "agent/diagnosis.h"
 #include "agent/hold.h"
 #include "agent/stream.h"
 #include "dsp/assembler.h"
@@ -23,12 +24,14 @@ struct stream_track {
   int64_t arrival_us; /* of its newest frame */
   bool quiet;         /* nothing has come for a while: nobody is heard speaking */
   int64_t fed_ms;     /* speech rules know the track up to here */
+  int64_t judged_us;  /* start of the newest window of its delivery that was judged; -1: none */
   int64_t end_us;     /* end of its last frame, on the part's clock */
 };
 
 struct stream {
   struct part meta; /* facts without the big ones; `n` of the last stream_part() */
   struct metrics *metrics;
+  struct stream_options options;
   uint8_t *scratch;
   const struct codec *codec; /* NULL: no start yet, or one that is not in the table */
   bool started, changed;
@@ -36,6 +39,7 @@ struct stream {
   struct timebase timebase;
   struct stream_track track[TRACK_COUNT];
   struct speech *speech;
+  struct diagnosis *diagnosis;
   bool heard; /* a codec with a decoder has been in use */
   int64_t arrival_us,
       gap_us; /* monotonic: the newest frame of any track, 0: none; the longest gap since a look */
@@ -48,5 +52,15 @@ struct stream {
 /* What a `start` says of the leg; only the first one that says a thing counts. */
 void stream_note_start(struct stream *s, const struct moment *at, const struct frame *start);
 void stream_note_encoding(struct stream *s, int track, const char *encoding);
+
+/* The delivery of a track as it stands, with what the stream knows of it besides; malloc'ed, NULL: no memory. */
+struct delivery_facts *stream_track_facts(const struct stream *s, int track);
+
+/* stream_sound.c: from the assembler to the detector, the rules and the diagnosis. */
+bool stream_sound_create(struct stream_track *t);
+void stream_sound_begin(struct stream_track *t, const struct codec *codec);
+void stream_sound_window(void *arg, int track, const struct signal_window *window); /* diagnosis_sink */
+void stream_sound_tick(struct stream_track *t);
+void stream_sound_end(struct stream *s);
 
 #endif

@@ -1,5 +1,6 @@
 /* What a stream knows: the facts that frames tell by themselves, and everything measured as a media part. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,10 +132,19 @@ static void part_copy_meta(struct part *p, const struct stream *s) {
   p->client_state = s->meta.client_state != NULL ? strdup(s->meta.client_state) : NULL;
 }
 
-static struct delivery_facts *track_facts(const struct stream *s, int track) {
+/* Silence that somebody put into the sound, in frames of the stream: evidence that no number shows (5.8). */
+static uint64_t inserted_silence(const struct signal_facts *sound, uint32_t ptime_us) {
+  uint64_t us = sound->inserted_silence_frames * SIGNAL_FRAME_MS * 1000;
+  return ptime_us > 0 ? (us + ptime_us / 2) / ptime_us : 0;
+}
+
+struct delivery_facts *stream_track_facts(const struct stream *s, int track) {
   struct delivery_facts *f = malloc(sizeof *f);
+  struct signal_facts sound;
   if (f == NULL) return NULL;
   delivery_facts(s->track[track].delivery, f);
+  diagnosis_signal(s->diagnosis, track, &sound);
+  f->inserted_silence_frames = inserted_silence(&sound, s->timebase.track[track].ptime_us);
   f->origin_us = s->meta.first_frame_ms * 1000 + s->track[track].origin_us;
   f->missing_unassigned = timebase_unassigned(&s->timebase);
   f->chunk_scope = s->meta.track[track].chunk_scope;
@@ -143,6 +153,19 @@ static struct delivery_facts *track_facts(const struct stream *s, int track) {
   memcpy(f->rtt_sum_us, s->rtt_sum_us, sizeof f->rtt_sum_us);
   memcpy(f->rtt_min_us, s->rtt_min_us, sizeof f->rtt_min_us);
   return f;
+}
+
+/* What was heard, when there is a decoder. */
+static void put_sound(struct part *p, const struct stream *s) {
+  p->findings = calloc(1, sizeof *p->findings);
+  if (p->findings != NULL) diagnosis_findings(s->diagnosis, p->findings);
+  if (!s->heard) return;
+  diagnosis_echo(s->diagnosis, &p->echo);
+  for (int i = 0; i < TRACK_COUNT; i++) {
+    if (!s->track[i].begun) continue;
+    p->track[i].signal = malloc(sizeof *p->track[i].signal);
+    if (p->track[i].signal != NULL) diagnosis_signal(s->diagnosis, i, p->track[i].signal);
+  }
 }
 
 struct part *stream_part(struct stream *s) {
@@ -154,8 +177,9 @@ struct part *stream_part(struct stream *s) {
   for (int i = 0; i < TRACK_COUNT; i++) {
     if (!s->track[i].begun) continue;
     if (s->track[i].end_us > end_us) end_us = s->track[i].end_us;
-    p->track[i].delivery = track_facts(s, i);
+    p->track[i].delivery = stream_track_facts(s, i);
   }
+  if (end_us > 0) put_sound(p, s);
   if (s->heard && end_us > 0) {
     p->speech = malloc(sizeof *p->speech);
     if (p->speech != NULL) {
@@ -184,14 +208,31 @@ int stream_speaking(const struct stream *s) {
   return bits;
 }
 
-double stream_newest_r(const struct stream *s, enum quality_consumer consumer, bool plc) {
+double stream_newest_r(const struct stream *s) {
   double worst = NAN;
   for (int i = 0; i < TRACK_COUNT; i++) {
     if (!s->track[i].begun) continue;
-    double r = delivery_newest_r(s->track[i].delivery, consumer, plc);
+    double r = delivery_newest_r(s->track[i].delivery, s->options.consumer, s->options.plc);
     if (r > DELIVERY_R_ABSENT) worst = fmin(worst, r); /* fmin() passes a NaN over */
   }
   return worst;
+}
+
+const char *stream_open_findings(const struct stream *s, char *text, size_t size) {
+  struct finding_facts facts;
+  size_t at = 0;
+  diagnosis_findings(s->diagnosis, &facts);
+  text[0] = '\0';
+  for (size_t i = 0; i < facts.row_count; i++) {
+    if (facts.rows[i].end_ms >= 0) continue;
+    int more = snprintf(text + at, size - at, "%s%s", at > 0 ? ", " : "", finding_name(&facts.rows[i]));
+    if (more < 0 || (size_t)more >= size - at) {
+      text[at] = '\0';
+      break;
+    }
+    at += (size_t)more;
+  }
+  return text;
 }
 
 int64_t stream_gap_us(struct stream *s, const struct moment *at) {

@@ -47,6 +47,7 @@ struct codec {
   enum mos_scale scale;                       /* the widest its sound can be */
   bool has_modes;         /* its frames differ in what they cost: dsp/inspect.h tells each one's mode */
   uint32_t look_ahead_us; /* what the encoder waits for beyond the frame: voice-quality.md 2.1, 2.4 */
+  int16_t pcm_ceiling, pcm_idle; /* greatest |sample| that `decode` gives, and that of the codec's silence */
   /* Both NULL when not built. Return samples (bytes) written, 0 for a payload that is not of this codec.
      Where bytes_per_ms is set, a payload may be decoded in pieces of an even number of bytes. */
   size_t (*decode)(struct codec_decoder *d, const uint8_t *payload, size_t bytes, int16_t *pcm,

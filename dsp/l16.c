@@ -67,6 +67,7 @@ const struct codec l16_8k = {
     .rtp_clock_hz = 8000,
     .bytes_per_ms = 16,
     .scale = SCALE_NB,
+    .pcm_ceiling = 32767,
     .decode = decode,
     .encode = encode,
     .answers = answers,

@@ -33,6 +33,7 @@ static inline struct delivery_facts *random_delivery(void) {
   facts->window_us = facts->window_count ? 10000000 : 0;
   facts->chunk_scope = (uint64_t)rand() % (CHUNK_SHARED + 1);
   facts->ts_unit = (uint64_t)rand() % (TS_FRAMES + 1);
+  facts->ie_basis = (uint64_t)rand() % (IE_NONE + 1);
   for (size_t i = 0; i < facts->window_count; i++) {
     random_members(delivery_window_fields, delivery_window_field_count, &facts->windows[i]);
     facts->windows[i].start_us = (int64_t)i * 10000000;
@@ -91,10 +92,15 @@ static inline struct part *random_part(const char *id) {
     part->track[t].ptime_us = 20000;
     part->track[t].payload_bytes = random_count();
     part->track[t].delivery = random_delivery();
+    if (rand() % 4) {
+      part->track[t].signal = calloc(1, sizeof(struct signal_facts));
+      random_members(signal_fields, signal_field_count, part->track[t].signal);
+    }
     part->track[t].chunk_scope = (uint8_t)part->track[t].delivery->chunk_scope;
     part->track[t].ts_unit = (uint8_t)part->track[t].delivery->ts_unit;
   }
   if (rand() % 4) part->speech = random_speech();
+  if (rand() % 2) random_members(echo_fields, echo_field_count, &part->echo);
   if (rand() % 2) random_members(socket_fields, socket_field_count, &part->socket);
   if (rand() % 3) part->findings = random_findings();
   part->parse_errors = random_count();

@@ -43,7 +43,8 @@ static inline const struct moment *at_ms(struct rig *r, int64_t ms) {
 
 static inline void rig_begin(struct rig *r) {
   memset(r, 0, sizeof *r);
-  r->s = stream_create("a_1", at_ms(r, 0), scratch, &r->metrics);
+  static const struct stream_options options = {.consumer = CONSUMER_PLAYOUT};
+  r->s = stream_create("a_1", at_ms(r, 0), scratch, &r->metrics, &options);
   assert_non_null(r->s);
 }
 

@@ -131,17 +131,18 @@ static void disputed_by_the_rule_alone(void **state) {
 /* Their MOS knows the narrowband scale only. */
 static void not_disputed_on_another_scale(void **state) {
   (void)state;
-  struct facts *facts = leg(STATS("'mos':'3.00','packet_count':'1000'"), 0);
-  strcpy(facts->parts[0]->track[TRACK_INBOUND].encoding, "L16");
-  facts->parts[0]->track[TRACK_INBOUND].sample_rate_hz = 8000;
-  json_t *document = fold_plain(facts, NULL);
-  EXPECT(document, DISPUTED, "true");
-  json_decref(document);
-  facts->parts[0]->track[TRACK_INBOUND].sample_rate_hz = 16000;
-  document = fold_plain(facts, NULL);
-  EXPECT(document, DISPUTED, "absent");
-  json_decref(document);
-  facts_free(facts);
+  static const struct {
+    enum codec_id codec;
+    bool disputed;
+  } rows[] = {{CODEC_PCMA, true}, {CODEC_L16_8K, true}, {CODEC_L16_16K, false}, {CODEC_G722, false}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct facts *facts = leg(STATS("'mos':'2.00','packet_count':'1000'"), -1);
+    measure_as(rows[i].codec, add_part(facts, "a_1", 0, PART_CLOSED, 100, 20100), TRACK_INBOUND, 1000, 0);
+    json_t *document = fold_plain(facts, NULL);
+    EXPECT(document, DISPUTED, rows[i].disputed ? "true" : "absent");
+    json_decref(document);
+    facts_free(facts);
+  }
 }
 
 static void a_dispute_is_an_issue_in_words(void **state) {
