@@ -5,7 +5,11 @@
 
 #include "dsp/presence.h"
 
-enum { TRACKS = PRESENCE_TRACKS, INBOUND = 0 };
+enum {
+  TRACKS = PRESENCE_TRACKS,
+  INBOUND = 0,
+  SPEECH_MIN_MS = 1000 /* in a window, else its active level is that of the room of somebody who listens */
+};
 
 struct diagnosis {
   diagnosis_sink sink;
@@ -53,9 +57,11 @@ static double known(const struct figure *figure) {
 static struct finding_values values_of(const struct signal_window *w) {
   struct finding_values v = finding_values_unknown();
   uint64_t frames = (w->measured_ms + w->missing_ms) / SIGNAL_FRAME_MS;
-  if (!w->non_speech) v.active_level_dbov = known(&w->active_level_dbov);
   v.noise_dbov = known(&w->noise_dbov);
-  v.snr_db = known(&w->snr_db);
+  if (!w->non_speech && w->speech_ms >= SPEECH_MIN_MS) {
+    v.active_level_dbov = known(&w->active_level_dbov);
+    v.snr_db = known(&w->snr_db);
+  }
   v.clip_pct = known(&w->clip_share) * 100;
   v.hum_dbov = w->hum_hz != 0 ? known(&w->hum_dbov) : -INFINITY;
   v.hum_hz = w->hum_hz != 0 ? (double)w->hum_hz : NAN;
@@ -119,11 +125,16 @@ void diagnosis_origin(struct diagnosis *d, int track, int64_t origin_ms) {
 
 /* ---- what comes ------------------------------------------------------------------------------ */
 
+void diagnosis_pcm_8k(struct diagnosis *d, int track, int64_t position_samples, const int16_t *pcm,
+                      size_t samples) {
+  int64_t shared = d->track[track].origin_ms * (ECHO_RATE_HZ / 1000) + position_samples;
+  echo_pcm(d->echo, track, shared, pcm, samples);
+}
+
 void diagnosis_pcm(struct diagnosis *d, int track, int64_t position_samples, const int16_t *pcm,
                    size_t samples) {
   signal_pcm(d->track[track].signal, position_samples, pcm, samples);
-  int64_t shared = d->track[track].origin_ms * (ECHO_RATE_HZ / 1000) + position_samples;
-  if (d->track[track].rate_hz == ECHO_RATE_HZ) echo_pcm(d->echo, track, shared, pcm, samples);
+  if (d->track[track].rate_hz == ECHO_RATE_HZ) diagnosis_pcm_8k(d, track, position_samples, pcm, samples);
   judge_window(d, track);
 }
 

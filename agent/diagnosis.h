@@ -41,6 +41,9 @@ void diagnosis_origin(struct diagnosis *d, int track, int64_t origin_ms);
  * detector gets the same. */
 void diagnosis_pcm(struct diagnosis *d, int track, int64_t position_samples, const int16_t *pcm,
                    size_t samples);
+/* Where diagnosis_pcm() gets another rate: the same sound at 8 kHz, in which echo is looked for. */
+void diagnosis_pcm_8k(struct diagnosis *d, int track, int64_t position_samples, const int16_t *pcm,
+                      size_t samples);
 /* The detector's settled decisions, in ms from the track's first frame. */
 void diagnosis_speech(struct diagnosis *d, int track, int64_t from_ms, int64_t to_ms, bool speech);
 /* A frame that was used: its place, when it came, and for how long nothing had (0: no stall). */
