@@ -36,7 +36,7 @@ enum {
   LOUDER_NUMERATOR = 398107,
   LOUDER_DENOMINATOR = 100000 /* 6 dB */
 };
-#define ECHO_COARSE_HIT 0.2
+#define ECHO_COARSE_HIT 0.3
 #define RHO2_MIN        0.1
 
 _Static_assert(RING_OUT >= (ECHO_LAG_MAX_HOPS + 1) * ECHO_HOP + 2 * REACH + 500 * MS_SAMPLES, "see RING_OUT");
@@ -48,6 +48,7 @@ struct side {
   uint64_t energy; /* of the hop at work, and how many of its samples are missing */
   int missing;
   int level_now, missing_run;
+  int64_t since_hop;         /* known from here on, short holes apart */
   int active_run, quiet_run; /* hops; outbound */
   int16_t level[LEVELS];
   uint64_t hop_energy[LEVELS];
@@ -102,7 +103,7 @@ static void forget(struct side *s) {
   }
   s->energy = 0;
   s->missing = s->active_run = s->quiet_run = 0;
-  s->missing_run = HOLD_HOPS;
+  s->missing_run = HOLD_HOPS + 1;
 }
 
 void echo_init(struct echo *e, echo_sink sink, void *arg) {
@@ -136,9 +137,10 @@ static void end_hop(struct side *s, bool outbound) {
   int at = (int)((s->end / ECHO_HOP - 1) % LEVELS);
   bool whole = s->missing == 0;
   if (whole) {
+    if (s->missing_run > HOLD_HOPS) s->since_hop = s->end / ECHO_HOP - 1;
     s->level_now = level_of(s->energy);
     s->missing_run = 0;
-  } else if (s->missing_run++ >= HOLD_HOPS) {
+  } else if (s->missing_run <= HOLD_HOPS && ++s->missing_run > HOLD_HOPS) {
     s->level_now = level_of(0);
   }
   s->level[at] = (int16_t)s->level_now;
@@ -349,7 +351,7 @@ static void fine_block(struct echo *e, int64_t hop) {
 static bool is_eligible(const struct echo *e, int64_t hop) {
   const struct side *in = &e->side[INBOUND], *out = &e->side[OUTBOUND];
   int at = (int)(hop % LEVELS);
-  return out->usable[at] && in->usable[at] &&
+  return out->usable[at] && in->usable[at] && hop - ECHO_LAG_MAX_HOPS >= out->since_hop &&
          in->hop_energy[at] * LOUDER_NUMERATOR <= out->hop_energy[at] * LOUDER_DENOMINATOR &&
          in_ring(in, hop * ECHO_HOP, (hop + 1) * ECHO_HOP);
 }

@@ -18,7 +18,8 @@
  *
  * The tracks come in bursts of their own: a hop is looked at when both know it. Inbound may lag
  * outbound by 500 ms at the longest lag (more at shorter ones) and lead it by 1 s; hops beyond that
- * are left out. A hole is no sound: its hops are left out of inbound and inactive in outbound.
+ * are left out. A hole is no sound: its hops are left out of inbound and inactive in outbound, and after one of over 100 ms 1500 ms
+ * of outbound are gathered first (no level is known for what was not heard).
  *
  * Work: a call of n samples completes at most n / 80 + 1 hops, each of bounded work; a hole costs next to
  * nothing however long. Constant memory, one thread, no heap, no clock.

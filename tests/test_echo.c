@@ -82,7 +82,7 @@ static void white_noise_40_ms_20_db(void **state) {
   copy_far(320, 0.1);
   feed(near, far);
   expect_echo(40, 20, 0.05);
-  assert_int_equal(verdict[0].start_ms, 300);
+  assert_int_equal(verdict[0].start_ms, 1500); /* what may have been sent so long ago is known */
   struct echo_facts facts;
   double delay_ms, erl_db;
   echo_facts(e, &facts);
