@@ -14,7 +14,7 @@ enum { GAP_BLOCK_MS = 2, GAP_BEFORE_BLOCKS = 10 /* 20 ms: the level it falls fro
 
 struct gaps {
   double block_samples;
-  double dc;                       /* a slow mean */
+  double dc, dc_weight;            /* a slow mean; what the next block counts in it */
   double power[GAP_BEFORE_BLOCKS]; /* of the last blocks, by block modulo length */
   uint32_t at, known;              /* next to write; how many are there */
   uint32_t length;                 /* blocks of the open gap, 0: none */
