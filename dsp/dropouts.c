@@ -7,7 +7,8 @@ enum {
   RUN_MAX = 10,   /* frames: longer silence is a switched-off sender's */
   NEAR_FRAMES = 2 /* 40 ms */
 };
-static const double loud = 33954.0; /* mean square at -45 dBov */
+static const double loud = 33954.7;    /* mean square at -45 dBov */
+static const double audible = 1073.74; /* at -60: below, quiet codes repeat by themselves */
 
 void dropouts_init(struct dropouts *d, uint32_t rate_hz, int16_t idle) {
   *d = (struct dropouts){.frame_samples = rate_hz / FRAMES_PER_S,
@@ -57,10 +58,9 @@ static void end_repeats(struct dropouts *d) {
   d->repeat_run = 0;
 }
 
-static void compare(struct dropouts *d, const int16_t *pcm, const int16_t *before, bool idle) {
-  size_t bytes = d->frame_samples * sizeof *pcm;
-  bool repeated = !idle && before != NULL && memcmp(pcm, before, bytes) == 0 &&
-                  memcmp(pcm, pcm + 1, bytes - sizeof *pcm) != 0;
+static void compare(struct dropouts *d, const int16_t *pcm, const int16_t *before, double mean_square) {
+  bool repeated =
+      mean_square > audible && before != NULL && memcmp(pcm, before, d->frame_samples * sizeof *pcm) == 0;
   if (repeated) {
     d->repeat_run++;
   } else if (d->repeat_run > 0) {
@@ -71,7 +71,7 @@ static void compare(struct dropouts *d, const int16_t *pcm, const int16_t *befor
 void dropouts_frame(struct dropouts *d, const int16_t *pcm, const int16_t *before, uint32_t peak,
                     double mean_square) {
   bool idle = peak <= (uint32_t)d->idle, is_loud = !idle && mean_square > loud;
-  compare(d, pcm, before, idle);
+  compare(d, pcm, before, mean_square);
   if (idle) {
     silent_frame(d, before);
   } else {

@@ -4,7 +4,7 @@
  * Inserted silence: 1 to 10 whole frames of idle code, beginning and ending on a frame's border (to
  * 1 ms: speech may pass through zero there), with sound above -45 dBov in one of the two frames before
  * and in one of the two after. Counted when that one has come.
- * Repeated: equal to the frame before, which is neither idle nor constant. Runs of more than 10 are
+ * Repeated: equal to the frame before, and above -60 dBov (DC removed). Runs of more than 10 are
  * a tone generator's (400 and 450 Hz repeat every 20 ms) or a stuck sender's and counted apart.
  * A run is counted when it is over. Frames are 20 ms. Plain state, one thread. */
 #ifndef DSP_DROPOUTS_H

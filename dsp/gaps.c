@@ -3,12 +3,15 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { LENGTH_MIN = 20 / GAP_BLOCK_MS, LENGTH_MAX = 200 / GAP_BLOCK_MS };
-static const double loud = 33954.7; /* mean square at -45 dBov */
-static const double fall = 0.01;    /* 20 dB */
+/* A gap of 20 ms off the blocks' borders holds 9 whole ones. */
+enum { LENGTH_MIN = 20 / GAP_BLOCK_MS - 1, LENGTH_MAX = 200 / GAP_BLOCK_MS };
+static const double loud = 33954.7;        /* mean square at -45 dBov */
+static const double fall = 0.01;           /* 20 dB */
+static const double dc_weight_min = 0.002; /* of a block: the mean of about 1 s */
 
 void gaps_init(struct gaps *g, uint32_t rate_hz) {
   memset(g, 0, sizeof *g);
+  g->dc_weight = 1;
   g->block_samples = rate_hz / 1000 * GAP_BLOCK_MS;
 }
 
@@ -45,8 +48,11 @@ static void inside(struct gaps *g, double power) {
 
 void gaps_feed(struct gaps *g, const struct block_sum *block, size_t blocks) {
   for (size_t i = 0; i < blocks; i++) {
-    double sum = (double)block[i].sum;
-    double power = ((double)block[i].square - sum * sum / g->block_samples) / g->block_samples;
+    double mean = (double)block[i].sum / g->block_samples;
+    double power = (double)block[i].square / g->block_samples - 2 * mean * g->dc + g->dc * g->dc;
+    g->dc += g->dc_weight * (mean - g->dc);
+    if (g->dc_weight > dc_weight_min)
+      g->dc_weight /= 1 + g->dc_weight; /* 1, 1/2, 1/3: a plain mean at first */
     if (g->length > 0) {
       inside(g, power);
     } else {
