@@ -182,14 +182,22 @@ static void decide_when_ready(struct stream *s) {
   if (all) decide_waiting(s);
 }
 
+/* A payload that tells its length in its head counts by that in the frame length to be decided. */
+static void observe(struct stream *s, struct hold_frame *f, const uint8_t *payload) {
+  struct codec_frame told;
+  codec_inspect(s->codec, payload, f->event.payload_bytes, &told);
+  f->event.duration_us = told.duration_us;
+  timebase_observe(&s->timebase, (enum track)f->track, &f->event);
+}
+
 static void observe_held(struct stream *s) {
   struct hold_frame *f;
   for (size_t i = 0; (f = hold_at(&s->hold, i)) != NULL; i++) {
-    timebase_observe(&s->timebase, (enum track)f->track, &f->event);
+    observe(s, f, hold_payload(&s->hold, f));
   }
 }
 
-static void keep(struct stream *s, const struct hold_frame *f, const uint8_t *payload) {
+static void keep(struct stream *s, struct hold_frame *f, const uint8_t *payload) {
   while (!hold_put(&s->hold, f, payload)) {
     if (s->started) {
       decide_waiting(s); /* full: what is known by now must do */
@@ -203,7 +211,7 @@ static void keep(struct stream *s, const struct hold_frame *f, const uint8_t *pa
     s->metrics->media_frames[MEDIA_BEFORE_START]++;
   }
   if (s->started) {
-    timebase_observe(&s->timebase, (enum track)f->track, &f->event);
+    observe(s, f, payload);
     decide_when_ready(s);
   } else {
     uint64_t old = hold_drop_before(&s->hold, f->track, f->arrival_us - HOLD_US);
@@ -240,7 +248,7 @@ enum frame_fault stream_media(struct stream *s, const struct moment *at, const s
     return FRAME_FINE;
   }
   note_arrival(s, at, m, (size_t)bytes);
-  const struct hold_frame f = {
+  struct hold_frame f = {
       .track = m->track,
       .event = {.has_chunk = m->has_chunk,
                 .has_timestamp = m->has_timestamp,

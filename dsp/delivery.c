@@ -343,6 +343,11 @@ void delivery_tick(struct delivery *d, int64_t now_us) {
 
 /* ---- facts ---- */
 
+/* After a change of frame length a frame stands for their mean. */
+static uint64_t length_us(const struct delivery_facts *f, uint64_t frames) {
+  return f->expected_frames > 0 ? frames * f->expected_us / f->expected_frames : 0;
+}
+
 static void collect_bursts(const struct state *s, struct delivery_facts *f) {
   for (int i = 0; i < DELIVERY_CONSUMERS; i++) {
     struct burst b = s->burst[i];
@@ -356,8 +361,9 @@ static void collect_bursts(const struct state *s, struct delivery_facts *f) {
     f->gap_count[i] = b.gaps;
     f->gap_frames[i] = b.gap_frames;
     f->gap_bad[i] = b.gap_bad;
-    f->burst_us[i] = b.burst_frames * s->ptime_us;
-    f->gap_us[i] = b.gap_frames * s->ptime_us;
+    f->burst_us[i] = length_us(f, b.burst_frames);
+    f->gap_us[i] = length_us(f, b.gap_frames);
+    f->since_burst_us[i] = length_us(f, b.frames - b.last_burst_end);
   }
 }
 

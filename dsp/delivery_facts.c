@@ -54,6 +54,7 @@ const struct field delivery_fields[] = {
     SUM_EACH(gap_bad, FIELD_U64, DELIVERY_CONSUMERS),
     SUM_EACH(burst_us, FIELD_U64, DELIVERY_CONSUMERS),
     SUM_EACH(gap_us, FIELD_U64, DELIVERY_CONSUMERS),
+    FIELD_ARRAY(delivery_facts, since_burst_us, FIELD_U64, MERGE_LAST, DELIVERY_CONSUMERS),
     SUM(jitter_count),
     FIELD(delivery_facts, jitter_last_ms, FIELD_F64, MERGE_LAST),
     FIELD(delivery_facts, jitter_max_ms, FIELD_F64, MERGE_MAX),
@@ -210,9 +211,15 @@ void delivery_merge(struct delivery_facts *into, const struct delivery_facts *fr
     if (from->r_us[i] > 0) keep_worst(into, i, from->worst_r[i], from->worst_start_us[i] + shift_us);
   }
   double worst_r[DELIVERY_MODELS];
+  uint64_t since_burst_us[DELIVERY_CONSUMERS];
   memcpy(worst_r, into->worst_r, sizeof(worst_r));
+  for (size_t i = 0; i < DELIVERY_CONSUMERS; i++) {
+    bool none = from->burst_count[i] == 0;
+    since_burst_us[i] = none ? into->since_burst_us[i] + from->expected_us : from->since_burst_us[i];
+  }
   fields_merge(delivery_fields, delivery_field_count, into, from);
   memcpy(into->worst_r, worst_r, sizeof(worst_r));
+  memcpy(into->since_burst_us, since_burst_us, sizeof(since_burst_us));
   into->window_count = window_count;
   into->window_us = window_us;
   into->end_us = shift_us + from->end_us;

@@ -66,6 +66,7 @@ struct delivery_facts {
   uint64_t burst_count[DELIVERY_CONSUMERS], burst_frames[DELIVERY_CONSUMERS], burst_bad[DELIVERY_CONSUMERS];
   uint64_t gap_count[DELIVERY_CONSUMERS], gap_frames[DELIVERY_CONSUMERS], gap_bad[DELIVERY_CONSUMERS];
   uint64_t burst_us[DELIVERY_CONSUMERS], gap_us[DELIVERY_CONSUMERS];
+  uint64_t since_burst_us[DELIVERY_CONSUMERS]; /* from the end of the last burst; of use when there is one */
 
   /* Arrival (3.2, 3.3, 3.7). */
   uint64_t jitter_count; /* frames that have a predecessor */
@@ -151,9 +152,10 @@ struct delivery_figures {
   struct figure ie, bpl, ie_eff, r_lq, r_plc, r_noplc, mos_lqe, r_cq, mos_cqe, mos_fb;
   struct figure worst_start_ms, worst_r, worst_mos; /* worst_window */
   struct figure below_r70_share, recovery_ms, ptime_ms;
-  struct figure window_ms; /* the windows themselves: delivery_window_figures() */
-  enum mos_scale scale;    /* of the content; whose MOS mos_lqe, mos_cqe and the windows' are */
-  const char *algorithm;   /* P.800.1 name of the headline's MOS: "MOS-CQEN" */
+  struct figure r_av, r_end, mos_end; /* perceptual: dsp/recency.h */
+  struct figure window_ms;            /* the windows themselves: delivery_window_figures() */
+  enum mos_scale scale;               /* of the content; whose MOS mos_lqe, mos_cqe and the windows' are */
+  const char *algorithm;              /* P.800.1 name of the headline's MOS: "MOS-CQEN" */
   const char *ie_basis;
   size_t flag_count;
   const char *flags[DELIVERY_FLAGS_MAX];

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "dsp/delivery_facts.h"
+#include "dsp/recency.h"
 
 enum { SOUND_MIN_US = 5000000 };
 static const double r_bad = 70; /* G.109: below it many are dissatisfied */
@@ -17,6 +18,7 @@ struct verdict {
   enum mos_scale sound; /* the widest the stream's sound was */
   enum mos_scale scale; /* of the content: not wider than the leg */
   double leg;           /* what the leg's codec takes from R */
+  double sound_ie;      /* of the stream's sound on its own scale */
 };
 
 /* Why no verdict of the model is given at all, or NULL. */
@@ -80,8 +82,16 @@ static bool only_mode(const struct codec *codec, bool plc, struct impairment *ro
   return coded_impairment(&sound, plc, row);
 }
 
-static void codec_figures(const struct verdict *v, const struct delivery_view *view,
-                          struct delivery_figures *out) {
+/* Ie of the content under a loss, by the track's Ie and Bpl; NaN without a Bpl. */
+static double under_loss(const struct verdict *v, const struct delivery_figures *out, double ppl_pct,
+                         double burst_ratio) {
+  const struct emodel_scale *sound = emodel_scale(v->sound);
+  double bpl = out->bpl.absent == NULL ? out->bpl.value : 0;
+  double by_loss = emodel_ie_eff(v->sound_ie, bpl, ppl_pct, burst_ratio, sound->loss_constant) - v->sound_ie;
+  return out->ie.value + by_loss;
+}
+
+static void codec_figures(struct verdict *v, const struct delivery_view *view, struct delivery_figures *out) {
   const struct delivery_facts *f = v->facts;
   struct impairment row;
   bool known = only_mode(v->codec, view->plc, &row);
@@ -104,14 +114,45 @@ static void codec_figures(const struct verdict *v, const struct delivery_view *v
   out->ie_basis = ie_basis_name(basis);
   out->ie = figure_number(fmax(0, emodel_scale(v->scale)->ceiling - (clean - v->leg)));
   out->bpl = bpl > 0 ? figure_number(bpl) : figure_absent(no_bpl);
+  v->sound_ie = fmax(0, ceiling - clean);
   if (v->why != NULL) {
     out->ie_eff = figure_absent(v->why);
     return;
   }
-  double ie = fmax(0, ceiling - clean), constant = emodel_scale(v->sound)->loss_constant;
   double bursts = coded_takes_bursts(v->codec) ? out->burst_ratio.value : 1;
-  double by_loss = emodel_ie_eff(ie, bpl, out->ppl_pct.value, bursts, constant) - ie;
-  out->ie_eff = isnan(by_loss) ? figure_absent(no_bpl) : figure_number(out->ie.value + by_loss);
+  double ie_eff = under_loss(v, out, out->ppl_pct.value, bursts);
+  out->ie_eff = isnan(ie_eff) ? figure_absent(no_bpl) : figure_number(ie_eff);
+}
+
+/* ---- what is remembered ---- */
+
+/* Bursts and gaps of mean length, each random within (3.10). */
+static void perceptual_figures(const struct verdict *v, const struct delivery_view *view,
+                               struct delivery_figures *out) {
+  const struct delivery_facts *f = v->facts;
+  int consumer = (int)view->consumer;
+  const char *why = v->why;
+  double burst_s = 0, gap_s = 0, burst_ie = 0, gap_ie = 0;
+  if (why == NULL && f->burst_count[consumer] > 0) {
+    burst_s = out->burst_mean_ms.value / 1000;
+    burst_ie = under_loss(v, out, 100 * out->burst_density.value, 1);
+  }
+  if (why == NULL && f->gap_count[consumer] > 0) {
+    gap_s = out->gap_mean_ms.value / 1000;
+    gap_ie = under_loss(v, out, 100 * out->gap_density.value, 1);
+  }
+  if (why == NULL && !(burst_s + gap_s > 0)) why = no_media;
+  if (why == NULL && isnan(burst_ie + gap_ie)) why = no_bpl;
+  if (why != NULL) {
+    out->r_av = out->r_end = out->mos_end = figure_absent(why);
+    return;
+  }
+  double ceiling = emodel_scale(v->scale)->ceiling;
+  struct recency felt = recency_of(burst_ie, gap_ie, burst_s, gap_s);
+  double end = burst_s > 0 ? recency_end(&felt, (double)f->since_burst_us[consumer] * 1e-6) : felt.av;
+  out->r_av = figure_number(ceiling - felt.av);
+  out->r_end = figure_number(ceiling - end);
+  out->mos_end = r_to_mos(out->r_end, v->scale);
 }
 
 /* ---- conversation ---- */
@@ -192,6 +233,7 @@ void delivery_model_figures(const struct delivery_facts *facts, const struct cod
   delay_figures(&v, view, out);
   conversational_figures(&v, out);
   worst_figures(&v, out);
+  perceptual_figures(&v, view, out);
 }
 
 void delivery_window_figures(const struct delivery_facts *facts, size_t index, const struct codec *codec,

@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <cmocka.h>
 
 #include "tests/emodel_vectors.h"
+#include "tests/seed.h"
 
 static int check_rating(const struct row *row) {
   double r = number(row, "R_in");
@@ -217,34 +217,9 @@ static void scalars_refuse_what_is_not_finite(void **state) {
 
 /* ---- properties of 7.8 ---- */
 
-static uint64_t seed, random_state;
-
-static int start_random(void **state) {
-  (void)state;
-  const char *given = getenv("SIDETONE_SEED");
-  seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-  random_state = seed;
-  return 0;
-}
-
-/* splitmix64 */
-static uint64_t draw(void) {
-  uint64_t z = random_state += 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
-
-static double between(double low, double high) {
-  return low + (high - low) * ((double)(draw() >> 11) / 9007199254740992.0);
-}
-
-#define CHECK_SEEDED(condition_, ...)                                        \
-  do {                                                                       \
-    if (!(condition_)) {                                                     \
-      print_error(__VA_ARGS__);                                              \
-      fail_msg("%s; repeat with SIDETONE_SEED=%" PRIu64, #condition_, seed); \
-    }                                                                        \
+#define CHECK_SEEDED(condition_, ...)          \
+  do {                                         \
+    if (!(condition_)) SEED_FAIL(__VA_ARGS__); \
   } while (0)
 
 static double r_of(const struct emodel_inputs *in, enum emodel_id id) {
@@ -271,26 +246,26 @@ static void rating_moves_one_way(void **state) {
   (void)state;
   for (int i = 0; i < 20000; i++) {
     struct emodel_inputs in = emodel_defaults;
-    in.ie = between(0, 60);
-    in.bpl = between(0.5, 40);
-    in.ppl_pct = between(0, 100);
-    in.burst_ratio = between(1, 8);
-    in.ta_ms = between(1, 600);
-    in.telr_db = between(15, 65);
-    enum emodel_id id = draw() & 1 ? EMODEL_ID_FULL : EMODEL_ID_ABSOLUTE;
-    one_rises(&in, offsetof(struct emodel_inputs, ppl_pct), between(0, 100 - in.ppl_pct), -1, id);
-    one_rises(&in, offsetof(struct emodel_inputs, burst_ratio), between(0, 8 - in.burst_ratio), -1, id);
-    one_rises(&in, offsetof(struct emodel_inputs, bpl), between(0, 20), +1, id);
-    one_rises(&in, offsetof(struct emodel_inputs, ta_ms), between(0, 100), -1, id);
+    in.ie = seed_between(0, 60);
+    in.bpl = seed_between(0.5, 40);
+    in.ppl_pct = seed_between(0, 100);
+    in.burst_ratio = seed_between(1, 8);
+    in.ta_ms = seed_between(1, 600);
+    in.telr_db = seed_between(15, 65);
+    enum emodel_id id = seed_draw() & 1 ? EMODEL_ID_FULL : EMODEL_ID_ABSOLUTE;
+    one_rises(&in, offsetof(struct emodel_inputs, ppl_pct), seed_between(0, 100 - in.ppl_pct), -1, id);
+    one_rises(&in, offsetof(struct emodel_inputs, burst_ratio), seed_between(0, 8 - in.burst_ratio), -1, id);
+    one_rises(&in, offsetof(struct emodel_inputs, bpl), seed_between(0, 20), +1, id);
+    one_rises(&in, offsetof(struct emodel_inputs, ta_ms), seed_between(0, 100), -1, id);
     if (in.ppl_pct / (in.ppl_pct / in.burst_ratio + in.bpl) <= 1)
-      one_rises(&in, offsetof(struct emodel_inputs, ie), between(0, 30), -1, id);
+      one_rises(&in, offsetof(struct emodel_inputs, ie), seed_between(0, 30), -1, id);
   }
 }
 
 /* Any finite number of any size, common sizes most often. */
 static double any_finite(void) {
-  double size = draw() % 4 ? between(-3, 4) : between(-300, 308);
-  return (draw() & 1 ? 1 : -1) * pow(10, size);
+  double size = seed_draw() % 4 ? seed_between(-3, 4) : seed_between(-300, 308);
+  return (seed_draw() & 1 ? 1 : -1) * pow(10, size);
 }
 
 static void finite_in_finite_out(void **state) {
@@ -301,7 +276,7 @@ static void finite_in_finite_out(void **state) {
     struct emodel_inputs in = emodel_defaults;
     double *values = (double *)(void *)&in;
     for (int k = 0; k < INPUTS; k++)
-      if (draw() & 1) values[k] = any_finite();
+      if (seed_draw() & 1) values[k] = any_finite();
     in.bpl = fabs(in.bpl);
     struct emodel_result got[3];
     emodel_full(&in, &got[0]);
@@ -310,7 +285,7 @@ static void finite_in_finite_out(void **state) {
     for (int k = 0; k < 3; k++)
       CHECK_SEEDED(got[k].mos >= 1 && got[k].mos <= 4.5 && isfinite(got[k].r),
                    "round %d form %d: R %g MOS %g\n", i, k, got[k].r, got[k].mos);
-    values[draw() % INPUTS] = bad[draw() % 3];
+    values[seed_draw() % INPUTS] = bad[seed_draw() % 3];
     emodel_full(&in, &got[0]);
     CHECK_SEEDED(got[0].flags == EMODEL_NOT_FINITE && isnan(got[0].mos) && isnan(got[0].ro), "round %d\n", i);
     double r = any_finite();
@@ -321,7 +296,7 @@ static void finite_in_finite_out(void **state) {
 static void inverse_returns(void **state) {
   (void)state;
   for (int i = 0; i < 100000; i++) {
-    double r = between(6.6, 99.9);
+    double r = seed_between(6.6, 99.9);
     CHECK_SEEDED(fabs(emodel_r_of_mos(emodel_mos(r)) - r) <= 1e-6, "R %.17g comes back as %.17g\n", r,
                  emodel_r_of_mos(emodel_mos(r)));
   }
@@ -337,9 +312,9 @@ int main(void) {
       cmocka_unit_test(flags_of_the_models),
       cmocka_unit_test(talker_echo_at_its_corners),
       cmocka_unit_test(scalars_refuse_what_is_not_finite),
-      cmocka_unit_test_setup(rating_moves_one_way, start_random),
-      cmocka_unit_test_setup(finite_in_finite_out, start_random),
-      cmocka_unit_test_setup(inverse_returns, start_random),
+      cmocka_unit_test_setup(rating_moves_one_way, seed_start),
+      cmocka_unit_test_setup(finite_in_finite_out, seed_start),
+      cmocka_unit_test_setup(inverse_returns, seed_start),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

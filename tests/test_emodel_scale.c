@@ -1,9 +1,7 @@
 /* The wider scales against the reference vectors of voice-quality.md 1.9, the cases L6 and L7 of 7.3, the
  * tables of 1.3 and 1.6, and the properties of 7.8 on every scale. */
-#include <inttypes.h>
-#include <time.h>
-
 #include "tests/emodel_vectors.h"
+#include "tests/seed.h"
 
 /* The file's own constants must be those of the scale. */
 static void has_constants(const struct row *row, enum mos_scale scale) {
@@ -196,29 +194,6 @@ static void hygiene(void **state) {
 
 /* ---- properties 1 and 2 of 7.8 ---- */
 
-static uint64_t seed, random_state;
-
-static int start_random(void **state) {
-  (void)state;
-  const char *given = getenv("SIDETONE_SEED");
-  seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-  random_state = seed;
-  print_message("SIDETONE_SEED=%" PRIu64 "\n", seed);
-  return 0;
-}
-
-/* splitmix64 */
-static uint64_t draw(void) {
-  uint64_t z = random_state += 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
-
-static double between(double low, double high) {
-  return low + (high - low) * ((double)(draw() >> 11) / 9007199254740992.0);
-}
-
 static void one_rises(enum mos_scale scale, const struct emodel_inputs *base, size_t offset, double by,
                       int direction) {
   struct emodel_inputs more = *base;
@@ -230,27 +205,28 @@ static void one_rises(enum mos_scale scale, const struct emodel_inputs *base, si
   bool holds = (to.r - from.r) * direction >= -1e-9 && (to.mos - from.mos) * direction >= -1e-9 &&
                to.mos >= 1 && to.mos <= 4.5 && from.mos >= 1 && from.mos <= 4.5;
   if (!holds)
-    fail_msg("scale %d, input %zu by %.17g: R %.17g to %.17g, MOS %.17g to %.17g; SIDETONE_SEED=%" PRIu64,
-             (int)scale, offset / sizeof(double), by, from.r, to.r, from.mos, to.mos, seed);
+    SEED_FAIL("scale %d, input %zu by %.17g: R %.17g to %.17g, MOS %.17g to %.17g\n", (int)scale,
+              offset / sizeof(double), by, from.r, to.r, from.mos, to.mos);
 }
 
 static void rating_moves_one_way(void **state) {
   (void)state;
   for (int i = 0; i < 20000; i++) {
-    enum mos_scale scale = (enum mos_scale)(draw() % MOS_SCALES);
+    enum mos_scale scale = (enum mos_scale)(seed_draw() % MOS_SCALES);
     struct emodel_inputs in = emodel_defaults;
-    in.ie = between(0, 60);
-    in.bpl = between(0.5, 40);
-    in.ppl_pct = between(0, 100);
-    in.burst_ratio = between(1, 8);
-    in.ta_ms = between(0, scale == SCALE_WB ? 50 : 600);
-    one_rises(scale, &in, offsetof(struct emodel_inputs, ppl_pct), between(0, 100 - in.ppl_pct), -1);
-    one_rises(scale, &in, offsetof(struct emodel_inputs, burst_ratio), between(0, 8 - in.burst_ratio), -1);
-    one_rises(scale, &in, offsetof(struct emodel_inputs, bpl), between(0, 20), +1);
-    one_rises(scale, &in, offsetof(struct emodel_inputs, ta_ms), between(0, 50), -1);
+    in.ie = seed_between(0, 60);
+    in.bpl = seed_between(0.5, 40);
+    in.ppl_pct = seed_between(0, 100);
+    in.burst_ratio = seed_between(1, 8);
+    in.ta_ms = seed_between(0, scale == SCALE_WB ? 50 : 600);
+    one_rises(scale, &in, offsetof(struct emodel_inputs, ppl_pct), seed_between(0, 100 - in.ppl_pct), -1);
+    one_rises(scale, &in, offsetof(struct emodel_inputs, burst_ratio), seed_between(0, 8 - in.burst_ratio),
+              -1);
+    one_rises(scale, &in, offsetof(struct emodel_inputs, bpl), seed_between(0, 20), +1);
+    one_rises(scale, &in, offsetof(struct emodel_inputs, ta_ms), seed_between(0, 50), -1);
     double burst_ratio = scale == SCALE_NB ? in.burst_ratio : 1;
     if (in.ppl_pct / (in.ppl_pct / burst_ratio + in.bpl) <= 1)
-      one_rises(scale, &in, offsetof(struct emodel_inputs, ie), between(0, 30), -1);
+      one_rises(scale, &in, offsetof(struct emodel_inputs, ie), seed_between(0, 30), -1);
   }
 }
 
@@ -263,7 +239,7 @@ int main(void) {
       cmocka_unit_test(narrowband_is_the_same_in_both_files),
       cmocka_unit_test(names_of_the_scales),
       cmocka_unit_test(hygiene),
-      cmocka_unit_test_setup(rating_moves_one_way, start_random),
+      cmocka_unit_test_setup(rating_moves_one_way, seed_start),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

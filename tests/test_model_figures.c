@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "dsp/inspect.h"
+#include "dsp/recency.h"
 #include "tests/delivery_feed.h"
 
 static struct delivery_facts facts;
@@ -267,6 +268,50 @@ static void wideband_delay(void **state) {
   is(figures.r_cq, figures.r_lq.value - emodel_idd(101, 100, 1), 1e-9);
 }
 
+/* Two bursts of five lost frames, 8 s and 4 s before the end of 20 s; 3.10 by hand. */
+static void what_is_remembered(void **state) {
+  (void)state;
+  struct delivery *d = delivery_new();
+  codec = codec_row(CODEC_PCMU);
+  for (uint64_t n = 0; n < 1000; n++) {
+    if ((n >= 595 && n < 600) || (n >= 795 && n < 800)) continue;
+    struct delivery_input in = {.number = n,
+                                .media_us = (int64_t)n * FRAME_US,
+                                .arrival_us = (int64_t)n * FRAME_US,
+                                .read_ordinal = n,
+                                .duration_us = FRAME_US};
+    delivery_frame(d, &in);
+  }
+  memset(&facts, 0, sizeof facts);
+  delivery_facts(d, &facts);
+  free(d);
+  assert_int_equal(facts.since_burst_us[CONSUMER_PLAYOUT], 4000000);
+  compute("PCMU");
+  struct recency felt = recency_of(95 * 100 / 104.3, 0, 0.1, 19.8 / 3);
+  is(figures.r_av, 93.2 - felt.av, 1e-9);
+  is(figures.r_end, 93.2 - recency_end(&felt, 4), 1e-9);
+  is(figures.mos_end, emodel_mos(93.2 - recency_end(&felt, 4)), 1e-9);
+  assert_true(figures.r_end.value < figures.r_av.value);
+
+  struct delivery_facts *first = malloc(sizeof *first), *second = malloc(sizeof *second);
+  memcpy(first, &facts, sizeof facts);
+  measure(CODEC_PCMU, 0, 160, 500, 0);
+  memcpy(second, &facts, sizeof facts);
+  delivery_merge(first, second);
+  assert_int_equal(first->since_burst_us[CONSUMER_PLAYOUT], 14000000);
+  delivery_merge(second, first);
+  assert_int_equal(second->since_burst_us[CONSUMER_PLAYOUT], 14000000);
+  free(first);
+  free(second);
+
+  compute("PCMU"); /* ten clean seconds: nothing to remember */
+  is(figures.r_av, 93.2, 1e-9);
+  is(figures.r_end, 93.2, 1e-9);
+  measure(CODEC_PCMU, 0, 160, 100, 0);
+  compute("PCMU");
+  is_absent(figures.mos_end, "too_short");
+}
+
 /* ---- parts stored before the coding was kept ---- */
 
 static void old_facts_stay_readable(void **state) {
@@ -313,6 +358,7 @@ int main(void) {
       cmocka_unit_test_setup(over_a_stream_ta_is_a_lower_bound, setup),
       cmocka_unit_test_setup(conversation_with_rtcp, setup),
       cmocka_unit_test_setup(wideband_delay, setup),
+      cmocka_unit_test_setup(what_is_remembered, setup),
       cmocka_unit_test_setup(old_facts_stay_readable, setup),
       cmocka_unit_test_setup(without_a_codec, setup),
   };

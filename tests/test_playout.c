@@ -9,6 +9,7 @@
 
 #include "dsp/pdv.h"
 #include "dsp/playout.h"
+#include "tests/seed.h"
 
 enum { FRAME_US = 20000, FRAMES = 500 };
 
@@ -125,7 +126,7 @@ static void stall(int64_t first, int64_t length) {
 
 static void splitting_a_stall(void **state) {
   (void)state;
-  uint32_t seed = 0x5eed0008, x = seed;
+  uint32_t seed = (uint32_t)seed_value, x = seed;
   for (int round = 0; round < 500; round++) {
     int64_t parts = 2, whole[3], split[3], used = 0, length = 0;
     int64_t part[2];
@@ -157,7 +158,7 @@ int main(void) {
       cmocka_unit_test(pd_bunches),
       cmocka_unit_test(beyond_the_longest_delay),
       cmocka_unit_test(any_frame_length),
-      cmocka_unit_test(splitting_a_stall),
+      cmocka_unit_test_setup(splitting_a_stall, seed_start),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
