@@ -24,6 +24,7 @@ struct diagnosis {
     int64_t arrival_ms; /* of the newest frame */
   } track[TRACKS];
   struct presence presence;
+  bool over; /* presence has had its end */
   struct findings findings;
 };
 
@@ -141,7 +142,7 @@ void diagnosis_pcm(struct diagnosis *d, int track, int64_t position_samples, con
 void diagnosis_speech(struct diagnosis *d, int track, int64_t from_ms, int64_t to_ms, bool speech) {
   signal_speech(d->track[track].signal, from_ms, to_ms, speech);
   int64_t origin_ms = d->track[track].origin_ms;
-  presence_speech(&d->presence, track, origin_ms + from_ms, origin_ms + to_ms, speech);
+  if (!d->over) presence_speech(&d->presence, track, origin_ms + from_ms, origin_ms + to_ms, speech);
   judge_window(d, track);
 }
 
@@ -149,7 +150,7 @@ void diagnosis_frame(struct diagnosis *d, int track, int64_t place_ms, int64_t d
                      int64_t arrival_ms, int64_t stall_ms) {
   d->track[track].came = true;
   d->track[track].arrival_ms = arrival_ms;
-  presence_frame(&d->presence, track, place_ms, duration_ms, arrival_ms);
+  if (!d->over) presence_frame(&d->presence, track, place_ms, duration_ms, arrival_ms);
   if (stall_ms > 0)
     findings_span(&d->findings, FINDING_STALL, track, arrival_ms - stall_ms, arrival_ms, (double)stall_ms,
                   NAN);
@@ -165,13 +166,18 @@ void diagnosis_delivery(struct diagnosis *d, int track, int64_t start_ms, double
 }
 
 void diagnosis_hold(struct diagnosis *d, int64_t at_ms, bool on) {
-  presence_hold(&d->presence, at_ms, on);
+  if (!d->over) presence_hold(&d->presence, at_ms, on);
+}
+
+void diagnosis_over(struct diagnosis *d, int64_t at_ms) {
+  if (!d->over) presence_end(&d->presence, at_ms);
+  d->over = true;
 }
 
 /* A stall is told when it ends, from when it began: none can begin before the newest frame of its track. */
 void diagnosis_tick(struct diagnosis *d, int64_t now_ms) {
   int64_t until_ms = now_ms;
-  presence_tick(&d->presence, now_ms);
+  if (!d->over) presence_tick(&d->presence, now_ms);
   for (int t = 0; t < TRACKS; t++)
     if (d->track[t].came && d->track[t].arrival_ms < until_ms) until_ms = d->track[t].arrival_ms;
   findings_tick(&d->findings, until_ms);
@@ -182,7 +188,7 @@ void diagnosis_end(struct diagnosis *d, int64_t end_ms) {
     signal_flush(d->track[t].signal);
     judge_window(d, t);
   }
-  presence_end(&d->presence, end_ms);
+  diagnosis_over(d, end_ms);
   findings_end(&d->findings);
 }
 

@@ -53,6 +53,8 @@ void diagnosis_frame(struct diagnosis *d, int track, int64_t place_ms, int64_t d
 void diagnosis_delivery(struct diagnosis *d, int track, int64_t start_ms, double r, double loss_pct,
                         double ta_ms);
 void diagnosis_hold(struct diagnosis *d, int64_t at_ms, bool on);
+/* The call is over, though the stream is not: that nothing comes any more is right. */
+void diagnosis_over(struct diagnosis *d, int64_t at_ms);
 void diagnosis_tick(struct diagnosis *d, int64_t now_ms);
 /* Nothing more comes, and the detector has said all: what waits is decided. */
 void diagnosis_end(struct diagnosis *d, int64_t end_ms);

@@ -115,11 +115,13 @@ static void note_end(struct engine *e, const struct moment *at, struct call *c) 
             LOG_FLOAT("mos", c->summary.mos));
 }
 
-static void tell_hold(const struct moment *at, struct call *c) {
+/* What the webhooks say of the leg changes what may be expected of its stream. */
+static void tell_stream(const struct moment *at, struct call *c) {
+  if (c->socket == NULL) return;
   bool on_hold = strcmp(c->summary.status, "held") == 0;
-  if (c->socket == NULL || c->socket->on_hold == on_hold) return;
+  if (c->socket->on_hold != on_hold) stream_hold(c->socket->stream, at, on_hold);
   c->socket->on_hold = on_hold;
-  stream_hold(c->socket->stream, at, on_hold);
+  if (c->hangup_us != 0) stream_over(c->socket->stream, at);
 }
 
 void call_settle(struct engine *e, const struct moment *at, struct call *c) {
@@ -138,8 +140,8 @@ void call_settle(struct engine *e, const struct moment *at, struct call *c) {
   if (document == NULL || memory_refusals() != refused) return; /* still dirty: again at the next tick */
   c->dirty = false;
   c->settled_us = at->mono_us;
-  tell_hold(at, c);
   if (c->summary.hung_up && c->hangup_us == 0) c->hangup_us = at->mono_us;
+  tell_stream(at, c);
   note_end(e, at, c);
   if (c->summary.ended && !c->end_told && e->effects.ended != NULL)
     e->effects.ended(e->effects.arg, c->facts->leg, c->summary.call_log_id);

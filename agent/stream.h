@@ -51,6 +51,8 @@ void stream_sequence(struct stream *s, uint64_t sequence);
 void stream_fault(struct stream *s);
 /* The leg is on hold from now on, or no longer: nobody need speak, nothing need come. */
 void stream_hold(struct stream *s, const struct moment *at, bool on);
+/* The leg has hung up. */
+void stream_over(struct stream *s, const struct moment *at);
 /* What the socket's connection tells, about once a second. */
 void stream_evidence(struct stream *s, const struct socket_evidence *evidence);
 /* About once a second: decides what has waited long enough. */

@@ -91,9 +91,16 @@ void stream_sound_tick(struct stream_track *t) {
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
+static int64_t part_ms(const struct stream *s, const struct moment *at) {
+  return s->origin_arrival_us < 0 ? 0 : (at->mono_us - s->origin_arrival_us) / 1000;
+}
+
 void stream_hold(struct stream *s, const struct moment *at, bool on) {
-  int64_t at_ms = s->origin_arrival_us < 0 ? 0 : (at->mono_us - s->origin_arrival_us) / 1000;
-  diagnosis_hold(s->diagnosis, at_ms, on);
+  diagnosis_hold(s->diagnosis, part_ms(s, at), on);
+}
+
+void stream_over(struct stream *s, const struct moment *at) {
+  diagnosis_over(s->diagnosis, part_ms(s, at));
 }
 
 /* The last windows, which are over only now. */

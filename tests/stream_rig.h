@@ -118,6 +118,8 @@ static inline char *measured(const struct part *part) {
   json_object_set(kept, "inbound", json_object_get(json, "inbound"));
   json_object_set(kept, "outbound", json_object_get(json, "outbound"));
   json_object_set(kept, "speech", json_object_get(json, "speech"));
+  json_object_set(kept, "findings", json_object_get(json, "findings"));
+  json_object_set(kept, "echo", json_object_get(json, "echo"));
   assert_true(json_object_size(kept) >= 2); /* the names above are the part's */
   char *text = document_text(kept, true, NULL);
   json_decref(kept);
