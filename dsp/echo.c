@@ -31,12 +31,12 @@ enum {
   /* Levels are 64 a factor of two in energy, about a middle of them, so that sums fit 32 bits. */
   LEVEL_OCTAVE_BITS = 6,
   LEVEL_MIDDLE = 24 << LEVEL_OCTAVE_BITS,
-  FLOOR_ENERGY = 2716,    /* of a hop at -75 dBov: below it is silence */
-  ACTIVE_ENERGY = 858993, /* at -50 dBov */
+  FLOOR_ENERGY = 5433,     /* of a frame at -75 dBov: below it is silence */
+  ACTIVE_ENERGY = 1717987, /* at -50 dBov */
   LOUDER_NUMERATOR = 398107,
   LOUDER_DENOMINATOR = 100000 /* 6 dB */
 };
-#define ECHO_COARSE_HIT 0.3
+#define ECHO_COARSE_HIT 0.5
 #define RHO2_MIN        0.1
 
 _Static_assert(RING_OUT >= (ECHO_LAG_MAX_HOPS + 1) * ECHO_HOP + 2 * REACH + 500 * MS_SAMPLES, "see RING_OUT");
@@ -45,13 +45,14 @@ struct side {
   int64_t end; /* position behind the newest sample */
   int16_t *ring;
   int ring_samples;
-  uint64_t energy; /* of the hop at work, and how many of its samples are missing */
+  uint64_t energy_before; /* of the hop before: a frame is both */
+  uint64_t energy;        /* of the hop at work, and how many of its samples are missing */
   int missing;
   int level_now, missing_run;
   int64_t since_hop;         /* known from here on, short holes apart */
   int active_run, quiet_run; /* hops; outbound */
   int16_t level[LEVELS];
-  uint64_t hop_energy[LEVELS];
+  uint64_t frame_energy[LEVELS];
   bool usable[LEVELS]; /* inbound: whole; outbound: active for long enough */
 };
 
@@ -136,16 +137,18 @@ static bool active_long(struct side *s, bool active) {
 static void end_hop(struct side *s, bool outbound) {
   int at = (int)((s->end / ECHO_HOP - 1) % LEVELS);
   bool whole = s->missing == 0;
+  uint64_t energy = s->energy + (s->missing_run == 0 ? s->energy_before : s->energy);
   if (whole) {
     if (s->missing_run > HOLD_HOPS) s->since_hop = s->end / ECHO_HOP - 1;
-    s->level_now = level_of(s->energy);
+    s->level_now = level_of(energy);
     s->missing_run = 0;
   } else if (s->missing_run <= HOLD_HOPS && ++s->missing_run > HOLD_HOPS) {
     s->level_now = level_of(0);
   }
   s->level[at] = (int16_t)s->level_now;
-  s->hop_energy[at] = s->energy;
-  s->usable[at] = outbound ? active_long(s, whole && s->energy > ACTIVE_ENERGY) : whole;
+  s->frame_energy[at] = energy;
+  s->usable[at] = outbound ? active_long(s, whole && energy > ACTIVE_ENERGY) : whole;
+  s->energy_before = s->energy;
   s->energy = 0;
   s->missing = 0;
 }
@@ -352,7 +355,7 @@ static bool is_eligible(const struct echo *e, int64_t hop) {
   const struct side *in = &e->side[INBOUND], *out = &e->side[OUTBOUND];
   int at = (int)(hop % LEVELS);
   return out->usable[at] && in->usable[at] && hop - ECHO_LAG_MAX_HOPS >= out->since_hop &&
-         in->hop_energy[at] * LOUDER_NUMERATOR <= out->hop_energy[at] * LOUDER_DENOMINATOR &&
+         in->frame_energy[at] * LOUDER_NUMERATOR <= out->frame_energy[at] * LOUDER_DENOMINATOR &&
          in_ring(in, hop * ECHO_HOP, (hop + 1) * ECHO_HOP);
 }
 
