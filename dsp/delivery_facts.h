@@ -9,6 +9,7 @@
 #define DSP_DELIVERY_FACTS_H
 
 #include "dsp/delivery.h"
+#include "dsp/figure.h"
 
 /* The E-model's verdict depends on two options that are only known when somebody asks, so R is kept
  * for each pair of them: index = delivery_model(consumer, plc). */
@@ -104,12 +105,6 @@ void delivery_facts_copy(struct delivery_facts *to, const struct delivery_facts 
  * pairs when the table is full. `window->start_us` is a multiple of `length_us` from the first frame;
  * `length_us` must be the unmerged length. */
 void delivery_add_window(struct delivery_facts *f, const struct delivery_window *window, uint64_t length_us);
-
-/* A number or, when `absent` is not NULL, the reason why there is none. */
-struct figure {
-  double value;
-  const char *absent;
-};
 
 enum { DELIVERY_FLAGS_MAX = 8 };
 

@@ -1,0 +1,367 @@
+/* dsp/signal: the cases of voice-quality.md 7.7 through frames, filter and figures; holes, pieces,
+ * formats, windows. Its stages have tests of their own. */
+#include <math.h>
+#include <stdio.h>
+
+#include "dsp/g711.h"
+#include "tests/signal_rig.h"
+#include "tests/tones.h"
+
+static int16_t pcm[SOUND_MAX];
+static struct rig rig;
+
+enum { PCMU_CEILING = 32124, PCMA_CEILING = 32256, PCMA_IDLE = 8 };
+
+static void near(struct figure f, double expected, double tolerance) {
+  if (f.absent != NULL) fail_msg("absent: %s, expected %.4f", f.absent, expected);
+  if (!(fabs(f.value - expected) <= tolerance)) fail_msg("%.6f, expected %.6f", f.value, expected);
+}
+
+static void none(struct figure f, const char *reason) {
+  if (f.absent == NULL) fail_msg("%.4f, expected none", f.value);
+  assert_string_equal(f.absent, reason);
+}
+
+static void run(size_t samples, int16_t ceiling, int16_t idle) {
+  rig_free(&rig);
+  rig_open(&rig, 8000, ceiling, idle, true);
+  rig_feed(&rig, pcm, samples);
+  rig_close(&rig);
+}
+
+static int teardown(void **state) {
+  (void)state;
+  rig_free(&rig);
+  return 0;
+}
+
+/* DC is taken out before levels are measured, and told apart: S8 is the tone alone. */
+static void cases_of_7_7(void **state) {
+  (void)state;
+  run(tone(pcm, 0, 32000, 1000, 0.5), 32767, 0);
+  near(rig.figures.active_level_dbov, -9.0047, 0.1);
+  near(rig.figures.rms_dbov, -9.0310, 0.1);
+  near(rig.figures.activity_share, 0.993968, 0.005);
+  near(rig.figures.dc, 0, 1e-5);
+  near(rig.figures.clip_events, 0, 0);
+  run(silence(pcm, tone(pcm, 0, 16000, 1000, 0.5), 16000), 32767, 0);
+  near(rig.figures.active_level_dbov, -9.5849, 0.1);
+  near(rig.figures.activity_share, 0.568010, 0.005);
+  size_t n = 0;
+  for (int i = 0; i < 8; i++) n = silence(pcm, tone(pcm, n, 2400, 1000, 0.1), 2400);
+  run(n, 32767, 0);
+  near(rig.figures.active_level_dbov, -25.9274, 0.1);
+  run(silence(pcm, 0, 32000), 32767, 0);
+  none(rig.figures.active_level_dbov, "silent");
+  near(rig.figures.rms_dbov, -200, 0);
+  near(rig.figures.activity_share, 0, 0);
+  none(rig.figures.clip_share, "silent");
+  run(tone(pcm, 0, 32000, 1000, 0.001), 32767, 0);
+  near(rig.figures.active_level_dbov, -62.9854, 0.1);
+  for (n = 0; n < 16000; n++) pcm[n] = n % 8 < 4 ? 32767 : -32768;
+  run(n, 32767, 0);
+  near(rig.figures.active_level_dbov, 0.0452, 0.1);
+  near(rig.figures.dc, -0.000015, 1e-6);
+  near(rig.figures.clip_events, 1, 0); /* one run, of all samples */
+  near(rig.figures.clip_share, 1 / 0.989607, 0.02);
+  tone(pcm, 0, 16000, 1000, 0.1);
+  for (n = 0; n < 16000; n++) pcm[n] = (int16_t)(pcm[n] + 3277);
+  run(n, 32767, 0);
+  near(rig.figures.active_level_dbov, -22.9974, 0.1);
+  near(rig.figures.dc, 0.100006, 1e-6);
+  assert_true(has_flag(&rig.figures, "dc_offset"));
+}
+
+static void idle_a_law_is_silence_with_dc(void **state) {
+  (void)state;
+  uint8_t idle[160];
+  memset(idle, 0xd5, sizeof idle);
+  struct codec_decoder decoder;
+  codec_decoder_init(&decoder, codec_row(CODEC_PCMA));
+  for (size_t at = 0; at < 24000; at += 160) codec_decode(&decoder, idle, 160, pcm + at, 160);
+  run(24000, PCMA_CEILING, PCMA_IDLE);
+  near(rig.figures.dc, 0.00024, 0.00001);
+  none(rig.figures.active_level_dbov, "silent");
+  none(rig.figures.noise_dbov, "digital_silence");
+  assert_false(has_flag(&rig.figures, "dc_offset"));
+}
+
+static void clipping_is_seen_at_the_codec_s_ceiling(void **state) {
+  (void)state;
+  for (size_t k = 0; k < 16000; k++) {
+    double x = 45000 * sin(2 * M_PI * 300 * (double)k / 8000);
+    pcm[k] = (int16_t)(x > 32124 ? 32124 : x < -32124 ? -32124 : x);
+  }
+  run(16000, PCMU_CEILING, 0);
+  near(rig.figures.clip_events, 1200, 1); /* both halves of 600 periods */
+  assert_true(rig.figures.clip_share.value > 0.4 && rig.figures.clip_share.value < 0.6);
+  run(16000, 32767, 0);
+  near(rig.figures.clip_events, 0, 0);
+  tone(pcm, 0, 16000, 1000, 0.1);
+  pcm[4000] = 32124;
+  pcm[8000] = pcm[8001] = -32124;
+  run(16000, PCMU_CEILING, 0);
+  near(rig.figures.clip_events, 0, 0);
+}
+
+static void nothing_and_next_to_nothing(void **state) {
+  (void)state;
+  run(0, 32767, 0);
+  none(rig.figures.active_level_dbov, "no_sound");
+  none(rig.figures.clip_events, "no_sound");
+  none(rig.figures.dc, "no_sound");
+  assert_null(rig.figures.bandwidth);
+  pcm[0] = 1000;
+  run(1, 32767, 0);
+  none(rig.figures.rms_dbov, "no_sound");
+  run(tone(pcm, 0, 160, 1000, 0.5), 32767, 0);
+  none(rig.figures.dc, "too_short");
+  rig_free(&rig);
+  rig_open(&rig, 8000, 32767, 0, true);
+  rig_feed(&rig, NULL, 80000);
+  rig_close(&rig);
+  assert_int_equal(rig.facts.missing_us, 10000000);
+  none(rig.figures.noise_dbov, "no_sound");
+  rig_free(&rig);
+  rig_open(&rig, 11025, 32767, 0, false);
+  signal_pcm(rig.signal, 0, pcm, 160);
+  rig_close(&rig);
+  assert_int_equal(rig.facts.measured_us, 0);
+}
+
+/* Sound that never came is no quiet speech. */
+static void holes_do_not_enter_levels(void **state) {
+  (void)state;
+  rig_free(&rig);
+  rig_open(&rig, 8000, 32767, 0, true);
+  tone(pcm, 0, 8000, 1000, 0.5);
+  for (int i = 0; i < 4; i++) {
+    rig_feed(&rig, pcm, 8000);
+    rig_feed(&rig, NULL, 8000);
+  }
+  rig_close(&rig);
+  near(rig.figures.active_level_dbov, -9.0047, 0.1);
+  near(rig.figures.rms_dbov, -9.0310, 0.1);
+  assert_int_equal(rig.facts.missing_us, 4000000);
+  assert_int_equal(rig.facts.measured_us, 4000000);
+}
+
+/* Speech-like: bursts of tones and noise, with holes. */
+static size_t make_medley(void) {
+  size_t n = 0;
+  for (int i = 0; i < 20; i++) {
+    n = tone(pcm, n, 3000 + 411 * (size_t)i, 180 + 40 * i, 0.3);
+    n = silence(pcm, n, 5000);
+  }
+  mix_noise(pcm, 0, n, 0.002, 3);
+  return n;
+}
+
+static void feed_in_pieces(uint32_t *seed, size_t samples) {
+  for (size_t at = 0; at < samples;) {
+    *seed = *seed * 1664525 + 1013904223;
+    size_t piece = 1 + (*seed >> 16) % 700;
+    if (piece > samples - at) piece = samples - at;
+    bool lost = at / 4000 % 7 == 3;
+    if (at / 4000 != (at + piece) / 4000) piece = (at / 4000 + 1) * 4000 - at;
+    if (piece > samples - at) piece = samples - at;
+    signal_pcm(rig.signal, (int64_t)at, lost ? NULL : pcm + at, piece);
+    hearing_pcm(rig.hearing, (int64_t)at, lost ? NULL : pcm + at, piece);
+    at += piece;
+  }
+}
+
+static void pieces_do_not_matter(void **state) {
+  (void)state;
+  static struct signal_facts first;
+  struct signal_window window = {0};
+  size_t n = make_medley();
+  for (uint32_t round = 1; round <= 20; round++) {
+    uint32_t seed = round;
+    rig_free(&rig);
+    rig_open(&rig, 8000, 32767, 0, true);
+    if (round % 2 == 0) signal_use(rig.signal, &kernels_scalar);
+    feed_in_pieces(&seed, n);
+    rig_close(&rig);
+    if (round == 1) {
+      first = rig.facts;
+      window = *signal_window(rig.signal);
+    }
+    assert_memory_equal(&first, &rig.facts, sizeof first);
+    assert_int_equal(window.ordinal, signal_window(rig.signal)->ordinal);
+    assert_true(window.noise_dbov.value == signal_window(rig.signal)->noise_dbov.value);
+    static struct signal_facts again;
+    signal_facts(rig.signal, &again);
+    assert_memory_equal(&again, &rig.facts, sizeof again);
+  }
+  assert_true(first.missing_us > 0 && first.noise[0] < first.samples);
+  assert_true(window.ordinal >= 2);
+}
+
+static void parts_add_up(void **state) {
+  (void)state;
+  static struct signal_facts whole, parts, zero;
+  size_t n = make_medley() / 320 * 320;
+  run(n, 32767, 0);
+  whole = rig.facts;
+  memset(&parts, 0, sizeof parts);
+  for (size_t from = 0; from < n; from += n / 2) {
+    rig_free(&rig);
+    rig_open(&rig, 8000, 32767, 0, true);
+    rig_feed(&rig, pcm + from, n / 2);
+    rig_close(&rig);
+    signal_merge(&parts, &rig.facts);
+  }
+  assert_int_equal(parts.samples, whole.samples);
+  assert_int_equal(parts.dc_sum, whole.dc_sum);
+  assert_int_equal(parts.measured_us, whole.measured_us);
+  assert_true(fabs(parts.power / whole.power - 1) < 1e-3); /* the filter begins anew */
+  struct signal_figures a, b;
+  signal_figures(&whole, &a);
+  signal_figures(&parts, &b);
+  near(b.active_level_dbov, a.active_level_dbov.value, 0.1);
+  memset(&zero, 0, sizeof zero);
+  signal_merge(&zero, &whole);
+  assert_memory_equal(&zero, &whole, sizeof whole);
+}
+
+/* A new `start`: what was measured stays. */
+static void formats_add_up(void **state) {
+  (void)state;
+  rig_free(&rig);
+  rig_open(&rig, 8000, PCMU_CEILING, 0, false);
+  tone(pcm, 0, 16000, 1000, 0.5);
+  rig_label(&rig, pcm, 16000, true);
+  signal_begin(rig.signal, 16000, 32767, 0);
+  rig.rate_hz = 16000;
+  rig.at_samples = 32000;
+  rig_label(&rig, pcm, 16000, true); /* now 2 kHz */
+  rig_close(&rig);
+  assert_int_equal(rig.facts.measured_us, 3000000);
+  assert_int_equal(rig.facts.speech_us, 3000000);
+  assert_int_equal(rig.facts.narrow_us, 2000000);
+  assert_int_equal(signal_window(rig.signal)->ordinal, 2);
+  near(rig.figures.rms_dbov, -9.03, 0.1);
+}
+
+static void rows_cover_the_facts(void **state) {
+  (void)state;
+  size_t expected = 0;
+  for (size_t i = 0; i < signal_field_count; i++) {
+    assert_int_equal(signal_fields[i].offset, expected);
+    expected += FIELD_BYTES * signal_fields[i].count;
+  }
+  assert_int_equal(expected, sizeof(struct signal_facts));
+}
+
+static void noise_and_snr_of_a_known_mix(void **state) {
+  (void)state;
+  rig_free(&rig);
+  rig_open(&rig, 8000, 32767, 0, false);
+  uint64_t seed = 7;
+  for (int i = 0; i < 10; i++) {
+    silence(pcm, 0, 24000);
+    mix_noise(pcm, 0, 24000, 0.00316, seed++); /* -50 dBov */
+    mix_tone(pcm, 0, 16000, 700, 8000, 0.1);   /* -23.01 */
+    rig_label(&rig, pcm, 16000, true);
+    rig_label(&rig, pcm + 16000, 8000, false);
+  }
+  rig_close(&rig);
+  near(rig.figures.noise_dbov, -50, 0.7);
+  near(rig.figures.snr_db, rig.figures.active_level_dbov.value - rig.figures.noise_dbov.value, 1e-9);
+  near(rig.figures.active_level_dbov, -23.3, 0.3);
+  assert_true(has_flag(&rig.figures, "comfort_noise")); /* steady, and no sound tells the two apart */
+  near(signal_window(rig.signal)->noise_dbov, -50, 0.7);
+  assert_int_equal(signal_window(rig.signal)->ordinal, 3);
+}
+
+static void noise_needs_a_second_and_a_detector(void **state) {
+  (void)state;
+  rig_free(&rig);
+  rig_open(&rig, 8000, 32767, 0, false);
+  silence(pcm, 0, 24000);
+  mix_noise(pcm, 0, 24000, 0.00316, 5);
+  rig_label(&rig, pcm, 8000, true);
+  rig_label(&rig, pcm, 9440, false); /* 200 ms and 49 frames */
+  rig_figures(&rig);
+  none(rig.figures.noise_dbov, "too_little_silence");
+  rig_label(&rig, pcm, 160, false);
+  rig_figures(&rig);
+  near(rig.figures.noise_dbov, -50, 1);
+  rig_free(&rig);
+  rig_open(&rig, 8000, 32767, 0, false);
+  rig_feed(&rig, pcm, 24000);
+  rig_close(&rig);
+  none(rig.figures.noise_dbov, "no_voice_detector");
+  assert_int_equal(rig.facts.undecided_us, 3000000);
+}
+
+static void a_window_is_by_itself(void **state) {
+  (void)state;
+  rig_free(&rig);
+  rig_open(&rig, 8000, 32767, 0, false);
+  assert_int_equal(signal_window(rig.signal)->ordinal, 0);
+  for (size_t k = 0; k < 80000; k++) /* its last second is quiet: the filter's tail is over by then */
+    pcm[k] = (int16_t)(k > 72000 ? 0 : k / 400 % 2 == 0 ? 32767 : -20000);
+  rig_label(&rig, pcm, 80000, true);
+  assert_int_equal(signal_window(rig.signal)->ordinal, 0);
+  silence(pcm, 0, 80000);
+  mix_tone(pcm, 0, 80000, 440, 8000, 0.01);
+  rig_label(&rig, pcm, 160, true);
+  const struct signal_window *w = signal_window(rig.signal);
+  assert_int_equal(w->ordinal, 1);
+  assert_int_equal(w->start_ms, 0);
+  assert_int_equal(w->end_ms, 10000);
+  assert_int_equal(w->measured_ms, 10000);
+  assert_int_equal(w->speech_ms, 10000);
+  assert_int_equal(w->clip_events, 90);
+  assert_true(w->clip_share.value > 0.4);
+  rig_label(&rig, pcm + 160, 79840, true);
+  rig_label(&rig, pcm, 160, true);
+  w = signal_window(rig.signal);
+  assert_int_equal(w->ordinal, 2);
+  assert_int_equal(w->clip_events, 0);
+  near(w->active_level_dbov, -43, 0.2);
+  rig_feed(&rig, NULL, 800000);
+  rig_label(&rig, pcm, 160, true);
+  w = signal_window(rig.signal);
+  assert_int_equal(w->ordinal, 3);
+  assert_int_equal(w->measured_ms, 20);
+  rig_close(&rig);
+  assert_int_equal(signal_window(rig.signal)->start_ms, 120000);
+}
+
+/* Sums of a day at the ends of the range, by adding up an hour's facts. */
+static void a_day_fits(void **state) {
+  (void)state;
+  static struct signal_facts day, part;
+  for (size_t k = 0; k < 80000; k++) pcm[k] = -32768;
+  run(80000, 32767, 0);
+  part = rig.facts;
+  memset(&day, 0, sizeof day);
+  for (int i = 0; i < 8640; i++) signal_merge(&day, &part);
+  assert_int_equal(day.measured_us, 86400000000);
+  assert_int_equal(day.dc_sum, (int64_t)-32768 * 8000 * 86400);
+  struct signal_figures figures;
+  signal_figures(&day, &figures);
+  near(figures.dc, -1, 1e-9);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_teardown(cases_of_7_7, teardown),
+      cmocka_unit_test_teardown(idle_a_law_is_silence_with_dc, teardown),
+      cmocka_unit_test_teardown(clipping_is_seen_at_the_codec_s_ceiling, teardown),
+      cmocka_unit_test_teardown(nothing_and_next_to_nothing, teardown),
+      cmocka_unit_test_teardown(holes_do_not_enter_levels, teardown),
+      cmocka_unit_test_teardown(pieces_do_not_matter, teardown),
+      cmocka_unit_test_teardown(parts_add_up, teardown),
+      cmocka_unit_test_teardown(formats_add_up, teardown),
+      cmocka_unit_test(rows_cover_the_facts),
+      cmocka_unit_test_teardown(noise_and_snr_of_a_known_mix, teardown),
+      cmocka_unit_test_teardown(noise_needs_a_second_and_a_detector, teardown),
+      cmocka_unit_test_teardown(a_window_is_by_itself, teardown),
+      cmocka_unit_test_teardown(a_day_fits, teardown),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
