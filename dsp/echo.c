@@ -74,6 +74,7 @@ struct fine {
 struct echo {
   echo_sink sink;
   void *arg;
+  correlate_kernel correlate;
   struct side side[TRACKS];
   int64_t next_hop;  /* to be looked at */
   int64_t round_hop; /* first of the round, -1: none yet */
@@ -111,6 +112,7 @@ void echo_init(struct echo *e, echo_sink sink, void *arg) {
   memset(e, 0, sizeof *e);
   e->sink = sink;
   e->arg = arg;
+  e->correlate = correlate_best();
   e->round_hop = -1;
   e->side[INBOUND].ring = e->ring_in;
   e->side[INBOUND].ring_samples = RING_IN;
@@ -301,7 +303,7 @@ static void fine_hop(struct echo *e, int64_t hop) {
     sum += x[l + ECHO_HOP] - x[l];
     squares += x[l + ECHO_HOP] * x[l + ECHO_HOP] - x[l] * x[l];
   }
-  correlate(x, y, FINE_LAGS, f->xy);
+  e->correlate(x, y, FINE_LAGS, f->xy);
   f->hops++;
 }
 
