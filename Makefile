@@ -197,15 +197,19 @@ build/bench/bench: tests/bench/bench.c $(LIBRARY)
 build/bench/quality: tests/bench/quality.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
+build/bench/pair: tests/bench/pair.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
 build/bench/load_webhooks: tests/bench/load_webhooks.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS)
 build/bench/bare_drain: tests/bench/bare_drain.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
-bench: build/sidetone build/bench/bench build/bench/quality build/bench/load_webhooks build/bench/bare_drain $(SERVICES)
+bench: build/sidetone build/bench/bench build/bench/quality build/bench/pair build/bench/load_webhooks build/bench/bare_drain $(SERVICES)
 	@build/bench/bench build/sidetone fixtures/demo build/bench
 	@build/bench/quality
+	@build/bench/pair
 	@SIDETONE=build/sidetone tests/bench/sinks.py build/bench/sinks
 
 # Both cores build; the tests themselves run one after the other.
