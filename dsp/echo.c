@@ -5,55 +5,31 @@
 #include <string.h>
 
 #include "dsp/correlate.h"
+#include "dsp/echo_track.h"
 
 enum {
   INBOUND = 0,
   OUTBOUND = 1,
   TRACKS = 2,
-  MS_SAMPLES = ECHO_RATE_HZ / 1000,
-  HOP_MS = ECHO_HOP / MS_SAMPLES,
-  LEAD_HOPS = 30 / HOP_MS, /* lags before zero, see echo.h */
+  LEAD_HOPS = 30 / ECHO_HOP_MS, /* lags before zero, see echo.h */
   LAGS = LEAD_HOPS + ECHO_LAG_MAX_HOPS + 1,
-  REACH = 30 * MS_SAMPLES, /* of the fine stage, to both sides */
+  REACH = 30 * ECHO_MS, /* of the fine stage, to both sides */
   FINE_LAGS = 2 * REACH + 1,
-  STABLE = 10 * MS_SAMPLES,
-  ACTIVE_HOPS = 300 / HOP_MS,
-  HANGOVER_HOPS = 200 / HOP_MS,
-  HOLD_HOPS = 100 / HOP_MS, /* a level is kept over a hole that long: no false edge */
-  COARSE_HOPS = 4000 / HOP_MS,
-  BLOCK_HOPS = 1000 / HOP_MS,
+  STABLE = 10 * ECHO_MS,
+  COARSE_HOPS = 4000 / ECHO_HOP_MS,
+  BLOCK_HOPS = 1000 / ECHO_HOP_MS,
   BLOCKS_MAX = 6,
   BLOCKS_STABLE = 3,
   /* Whole hops. Inbound: 1 s that it may lead; outbound: longest lag, reach, and 500 ms that it may lag. */
   RING_IN = 100 * ECHO_HOP,
   RING_OUT = 208 * ECHO_HOP,
-  LEVELS = 256, /* hops */
-  /* Levels are 64 a factor of two in energy, about a middle of them, so that sums fit 32 bits. */
-  LEVEL_OCTAVE_BITS = 6,
-  LEVEL_MIDDLE = 24 << LEVEL_OCTAVE_BITS,
-  FLOOR_ENERGY = 2716,    /* of a hop at -75 dBov: below it is silence */
-  ACTIVE_ENERGY = 858993, /* at -50 dBov */
   LOUDER_NUMERATOR = 398107,
   LOUDER_DENOMINATOR = 100000 /* 6 dB */
 };
-#define ECHO_COARSE_HIT 0.3
+#define ECHO_COARSE_HIT 0.5
 #define RHO2_MIN        0.1
 
-_Static_assert(RING_OUT >= (ECHO_LAG_MAX_HOPS + 1) * ECHO_HOP + 2 * REACH + 500 * MS_SAMPLES, "see RING_OUT");
-
-struct side {
-  int64_t end; /* position behind the newest sample */
-  int16_t *ring;
-  int ring_samples;
-  uint64_t energy; /* of the hop at work, and how many of its samples are missing */
-  int missing;
-  int level_now, missing_run;
-  int64_t since_hop;         /* known from here on, short holes apart */
-  int active_run, quiet_run; /* hops; outbound */
-  int16_t level[LEVELS];
-  uint64_t hop_energy[LEVELS];
-  bool usable[LEVELS]; /* inbound: whole; outbound: active for long enough */
-};
+_Static_assert(RING_OUT >= (ECHO_LAG_MAX_HOPS + 1) * ECHO_HOP + 2 * REACH + 500 * ECHO_MS, "see RING_OUT");
 
 struct coarse {
   int hops;
@@ -73,7 +49,8 @@ struct fine {
 struct echo {
   echo_sink sink;
   void *arg;
-  struct side side[TRACKS];
+  correlate_kernel correlate;
+  struct echo_track track[TRACKS];
   int64_t next_hop;  /* to be looked at */
   int64_t round_hop; /* first of the round, -1: none yet */
   bool searching;    /* the fine stage */
@@ -87,114 +64,21 @@ size_t echo_bytes(void) {
   return sizeof(struct echo);
 }
 
-static int level_of(uint64_t energy) {
-  if (energy < FLOOR_ENERGY) energy = FLOOR_ENERGY;
-  int octave = 63 - __builtin_clzll(energy);
-  int part = (int)((energy >> (octave - LEVEL_OCTAVE_BITS)) & ((1 << LEVEL_OCTAVE_BITS) - 1));
-  return (octave << LEVEL_OCTAVE_BITS) + part - LEVEL_MIDDLE;
-}
-
-static void forget(struct side *s) {
-  memset(s->ring, 0, (size_t)s->ring_samples * sizeof *s->ring);
-  s->level_now = level_of(0);
-  for (int i = 0; i < LEVELS; i++) {
-    s->level[i] = (int16_t)s->level_now;
-    s->usable[i] = false;
-  }
-  s->energy = 0;
-  s->missing = s->active_run = s->quiet_run = 0;
-  s->missing_run = HOLD_HOPS + 1;
-}
-
 void echo_init(struct echo *e, echo_sink sink, void *arg) {
   memset(e, 0, sizeof *e);
   e->sink = sink;
   e->arg = arg;
+  e->correlate = correlate_best();
   e->round_hop = -1;
-  e->side[INBOUND].ring = e->ring_in;
-  e->side[INBOUND].ring_samples = RING_IN;
-  e->side[OUTBOUND].ring = e->ring_out;
-  e->side[OUTBOUND].ring_samples = RING_OUT;
-  for (int t = 0; t < TRACKS; t++) forget(&e->side[t]);
-}
-
-/* ---- one track's samples ---------------------------------------------------------------------- */
-
-/* Whether a voice has been there for 300 ms, short pauses bridged. */
-static bool active_long(struct side *s, bool active) {
-  s->quiet_run = active ? 0 : s->quiet_run + 1;
-  if (active)
-    s->active_run++;
-  else if (s->quiet_run <= HANGOVER_HOPS && s->active_run > 0)
-    s->active_run++;
-  else
-    s->active_run = 0;
-  if (s->active_run > ACTIVE_HOPS) s->active_run = ACTIVE_HOPS + 1;
-  return s->active_run > ACTIVE_HOPS;
-}
-
-static void end_hop(struct side *s, bool outbound) {
-  int at = (int)((s->end / ECHO_HOP - 1) % LEVELS);
-  bool whole = s->missing == 0;
-  if (whole) {
-    if (s->missing_run > HOLD_HOPS) s->since_hop = s->end / ECHO_HOP - 1;
-    s->level_now = level_of(s->energy);
-    s->missing_run = 0;
-  } else if (s->missing_run <= HOLD_HOPS && ++s->missing_run > HOLD_HOPS) {
-    s->level_now = level_of(0);
-  }
-  s->level[at] = (int16_t)s->level_now;
-  s->hop_energy[at] = s->energy;
-  s->usable[at] = outbound ? active_long(s, whole && s->energy > ACTIVE_ENERGY) : whole;
-  s->energy = 0;
-  s->missing = 0;
-}
-
-/* Up to the end of the hop at work; `samples` at most that. */
-static void put_piece(struct side *s, const int16_t *pcm, int samples) {
-  int16_t *to = s->ring + s->end % s->ring_samples;
-  uint64_t energy = 0;
-  for (int i = 0; pcm != NULL && i < samples; i++) {
-    int32_t x = pcm[i] < -INT16_MAX ? -INT16_MAX : pcm[i];
-    to[i] = (int16_t)x;
-    energy += (uint32_t)(x * x);
-  }
-  if (pcm == NULL) {
-    memset(to, 0, (size_t)samples * sizeof *to);
-    s->missing += samples;
-  }
-  s->energy += energy;
-  s->end += samples;
-}
-
-static void put(struct side *s, bool outbound, const int16_t *pcm, int64_t samples) {
-  while (samples > 0) {
-    int64_t room = ECHO_HOP - s->end % ECHO_HOP;
-    int piece = (int)(samples < room ? samples : room);
-    put_piece(s, pcm, piece);
-    if (pcm != NULL) pcm += piece;
-    samples -= piece;
-    if (piece == room) end_hop(s, outbound);
-  }
-}
-
-/* A hole: what lies before a long one is out of reach behind it. */
-static void skip(struct side *s, bool outbound, int64_t samples) {
-  if (samples > 2 * RING_OUT) {
-    int64_t whole = (samples - RING_OUT) / ECHO_HOP * ECHO_HOP;
-    forget(s);
-    s->missing = (int)(s->end % ECHO_HOP);
-    s->end += whole;
-    samples -= whole;
-  }
-  put(s, outbound, NULL, samples);
+  echo_track_init(&e->track[INBOUND], false, e->ring_in, RING_IN);
+  echo_track_init(&e->track[OUTBOUND], true, e->ring_out, RING_OUT);
 }
 
 /* ---- a round ---------------------------------------------------------------------------------- */
 
 static void end_round(struct echo *e, int64_t hop, bool found, double delay_ms, double erl_db) {
-  const struct echo_verdict verdict = {.start_ms = e->round_hop * HOP_MS,
-                                       .end_ms = (hop + 1) * HOP_MS,
+  const struct echo_verdict verdict = {.start_ms = e->round_hop * ECHO_HOP_MS,
+                                       .end_ms = (hop + 1) * ECHO_HOP_MS,
                                        .found = found,
                                        .delay_ms = delay_ms,
                                        .erl_db = erl_db};
@@ -215,11 +99,11 @@ static void end_round(struct echo *e, int64_t hop, bool found, double delay_ms, 
 /* ---- coarse: envelopes ------------------------------------------------------------------------ */
 
 static void coarse_hop(struct echo *e, int64_t hop) {
-  const struct side *in = &e->side[INBOUND], *out = &e->side[OUTBOUND];
+  const struct echo_track *in = &e->track[INBOUND], *out = &e->track[OUTBOUND];
   struct coarse *c = &e->coarse;
-  int32_t y = in->level[hop % LEVELS];
+  int32_t y = in->level[hop % ECHO_LEVELS];
   int16_t x[LAGS];
-  for (int l = 0; l < LAGS; l++) x[l] = out->level[(hop + LEAD_HOPS - l + LEVELS) % LEVELS];
+  for (int l = 0; l < LAGS; l++) x[l] = out->level[(hop + LEAD_HOPS - l + ECHO_LEVELS) % ECHO_LEVELS];
   c->hops++;
   c->y += y;
   c->yy += y * y;
@@ -264,26 +148,15 @@ static void fine_clear(struct fine *f) {
   memset(f->xy, 0, sizeof f->xy);
 }
 
-static void copy_ring(const struct side *s, int64_t from, int16_t *to, int64_t samples) {
-  int64_t at = from % s->ring_samples, first = s->ring_samples - at;
-  if (first > samples) first = samples;
-  memcpy(to, s->ring + at, (size_t)first * sizeof *to);
-  memcpy(to + first, s->ring, (size_t)(samples - first) * sizeof *to);
-}
-
-static bool in_ring(const struct side *s, int64_t from, int64_t to) {
-  return from >= 0 && from >= s->end - s->ring_samples && to <= s->end;
-}
-
 /* Member l of the sums is of the lag f->lag + REACH - l. */
 static void fine_hop(struct echo *e, int64_t hop) {
   struct fine *f = &e->fine;
   enum { WINDOW = ECHO_HOP + FINE_LAGS - 1 };
   int16_t x[WINDOW], y[ECHO_HOP];
   int64_t from = hop * ECHO_HOP - f->lag - REACH;
-  if (!in_ring(&e->side[OUTBOUND], from, from + WINDOW)) return;
-  copy_ring(&e->side[OUTBOUND], from, x, WINDOW);
-  copy_ring(&e->side[INBOUND], hop * ECHO_HOP, y, ECHO_HOP);
+  if (!echo_track_has(&e->track[OUTBOUND], from, from + WINDOW)) return;
+  echo_track_copy(&e->track[OUTBOUND], from, x, WINDOW);
+  echo_track_copy(&e->track[INBOUND], hop * ECHO_HOP, y, ECHO_HOP);
   int64_t sum = 0, squares = 0;
   for (int i = 0; i < ECHO_HOP; i++) {
     f->y += y[i];
@@ -298,7 +171,7 @@ static void fine_hop(struct echo *e, int64_t hop) {
     sum += x[l + ECHO_HOP] - x[l];
     squares += x[l + ECHO_HOP] * x[l + ECHO_HOP] - x[l] * x[l];
   }
-  correlate(x, y, FINE_LAGS, f->xy);
+  e->correlate(x, y, FINE_LAGS, f->xy);
   f->hops++;
 }
 
@@ -337,7 +210,7 @@ static void fine_block(struct echo *e, int64_t hop) {
   }
   f->blocks++;
   if (f->run == BLOCKS_STABLE) {
-    double delay_ms = (double)f->lag_sum / (BLOCKS_STABLE * MS_SAMPLES);
+    double delay_ms = (double)f->lag_sum / (BLOCKS_STABLE * ECHO_MS);
     end_round(e, hop, true, delay_ms > 0 ? delay_ms : 0, -20 * log10(f->cov_sum / f->power_sum));
   } else if (BLOCKS_MAX - f->blocks < BLOCKS_STABLE - f->run) {
     end_round(e, hop, false, 0, 0); /* the blocks left cannot make it */
@@ -349,11 +222,11 @@ static void fine_block(struct echo *e, int64_t hop) {
 /* ---- hops that both tracks know ----------------------------------------------------------------- */
 
 static bool is_eligible(const struct echo *e, int64_t hop) {
-  const struct side *in = &e->side[INBOUND], *out = &e->side[OUTBOUND];
-  int at = (int)(hop % LEVELS);
+  const struct echo_track *in = &e->track[INBOUND], *out = &e->track[OUTBOUND];
+  int at = (int)(hop % ECHO_LEVELS);
   return out->usable[at] && in->usable[at] && hop - ECHO_LAG_MAX_HOPS >= out->since_hop &&
-         in->hop_energy[at] * LOUDER_NUMERATOR <= out->hop_energy[at] * LOUDER_DENOMINATOR &&
-         in_ring(in, hop * ECHO_HOP, (hop + 1) * ECHO_HOP);
+         in->frame_energy[at] * LOUDER_NUMERATOR <= out->frame_energy[at] * LOUDER_DENOMINATOR &&
+         echo_track_has(in, hop * ECHO_HOP, (hop + 1) * ECHO_HOP);
 }
 
 static void look_at(struct echo *e, int64_t hop) {
@@ -374,31 +247,18 @@ static void look_at(struct echo *e, int64_t hop) {
 }
 
 static void look(struct echo *e) {
-  const struct side *in = &e->side[INBOUND], *out = &e->side[OUTBOUND];
+  const struct echo_track *in = &e->track[INBOUND], *out = &e->track[OUTBOUND];
   int64_t end = in->end / ECHO_HOP, out_end = (out->end - REACH) / ECHO_HOP;
   if (out_end < end) end = out_end;
   int64_t newest = (in->end > out->end ? in->end : out->end) / ECHO_HOP;
   /* Both levels of a hop must still be there, and outbound's at the longest lag before it. */
-  int64_t oldest = newest - LEVELS + ECHO_LAG_MAX_HOPS + 1;
+  int64_t oldest = newest - ECHO_LEVELS + ECHO_LAG_MAX_HOPS + 1;
   if (e->next_hop < oldest) e->next_hop = oldest;
   for (; e->next_hop < end; e->next_hop++) look_at(e, e->next_hop);
 }
 
 void echo_pcm(struct echo *e, int track, int64_t position_samples, const int16_t *pcm, size_t samples) {
-  struct side *s = &e->side[track];
-  bool outbound = track == OUTBOUND;
-  int64_t count = (int64_t)samples;
-  if (position_samples > s->end) skip(s, outbound, position_samples - s->end);
-  if (position_samples < s->end) { /* heard already */
-    int64_t old = s->end - position_samples;
-    if (old >= count) return;
-    count -= old;
-    if (pcm != NULL) pcm += old;
-  }
-  if (pcm == NULL)
-    skip(s, outbound, count);
-  else
-    put(s, outbound, pcm, count);
+  echo_track_pcm(&e->track[track], position_samples, pcm, samples);
   look(e);
 }
 

@@ -1,6 +1,6 @@
 /* Does the inbound track contain our outbound sound, how late and how loud (voice-quality.md 5.7)?
  *
- *   samples of both tracks ──> rings, level of each 10 ms hop
+ *   samples of both tracks ──> rings, level of 20 ms at each hop of 10 ms
  *     hop with outbound active for 300 ms, inbound 6 dB below it ──> envelope correlation, lags 0 to 1500 ms
  *       4 s of such hops, best lag hits ──> sample correlation there +-30 ms, blocks of 1 s of such hops
  *         rho^2 > 0.1 and lag within 10 ms in 3 blocks running, of 6 ──> verdict: echo, else none
@@ -13,8 +13,7 @@
  * 7.7, so it is no voice detector); the coarse stage hits at ECHO_COARSE_HIT, which only decides whether
  * the fine stage is worth its cost; sums are freed of their means, so DC is no echo; the fine
  * stage looks up to 30 ms before zero too, since the tracks' places are known no better than
- * their arrivals, and reports 0 then. Hops of 10 ms are judged
- * one by one where the text has frames of 20 ms.
+ * their arrivals, and reports 0 then.
  *
  * The tracks come in bursts of their own: a hop is looked at when both know it. Inbound may lag
  * outbound by 500 ms at the longest lag (more at shorter ones) and lead it by 1 s; hops beyond that

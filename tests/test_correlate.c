@@ -1,4 +1,4 @@
-/* dsp/correlate.c: exact sums, added to what is there. */
+/* dsp/correlate*.c: exact sums, added to what is there, of every variant that this processor runs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,15 +16,22 @@ enum { LAGS_MAX = 500 };
 static int16_t x[LAGS_MAX + CORRELATE_SAMPLES], y[CORRELATE_SAMPLES];
 static int64_t sums[LAGS_MAX + 1];
 
-static void check(size_t lags) {
+static void check_one(correlate_kernel kernel, size_t lags) {
+  if (kernel == NULL) return;
   for (size_t l = 0; l <= lags; l++) sums[l] = (int64_t)l - 7;
-  correlate(x, y, lags, sums);
+  kernel(x, y, lags, sums);
   for (size_t l = 0; l < lags; l++) {
     int64_t expected = (int64_t)l - 7;
     for (int i = 0; i < CORRELATE_SAMPLES; i++) expected += (int64_t)x[l + (size_t)i] * y[i];
     assert_int_equal(sums[l], expected);
   }
   assert_int_equal(sums[lags], (int64_t)lags - 7); /* not touched */
+}
+
+static void check(size_t lags) {
+  check_one(correlate_scalar, lags);
+  check_one(correlate_avx2(), lags);
+  check_one(correlate_neon(), lags);
 }
 
 static void sums_are_exact(void **state) {
@@ -47,8 +54,19 @@ static void full_scale_does_not_overflow(void **state) {
   }
 }
 
+static void the_best_is_one_of_them(void **state) {
+  (void)state;
+  correlate_kernel best = correlate_best();
+  assert_non_null(best);
+  assert_true(best == correlate_scalar || best == correlate_avx2() || best == correlate_neon());
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) assert_true(best == correlate_avx2() && best != correlate_scalar);
+#endif
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(sums_are_exact),
-                                     cmocka_unit_test(full_scale_does_not_overflow)};
+                                     cmocka_unit_test(full_scale_does_not_overflow),
+                                     cmocka_unit_test(the_best_is_one_of_them)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

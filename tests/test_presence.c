@@ -1,5 +1,4 @@
-/* dsp/presence.c: holes in the media against stalls, one-way audio, dead air, hold; the same notes however the
- * input is cut. RANDOM_SEED in the environment starts from another seed. */
+/* dsp/presence.c: holes in the media against stalls, one-way audio, dead air, hold. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -323,95 +322,6 @@ static void a_day_of_call(void **state) {
   assert_true(sizeof p < 4096);
 }
 
-/* ---- cutting ---------------------------------------------------------------------------------- */
-
-static uint64_t random_state, seed;
-static uint64_t random_bits(void) {
-  uint64_t x = random_state += 0x9E3779B97F4A7C15u;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-  return x ^ (x >> 31);
-}
-static int below(int n) {
-  return (int)(random_bits() % (uint64_t)n);
-}
-
-enum { CALL_S = 200, CALLS = 300 };
-
-static void begin_random_call(bool speech[2][CALL_S], double level[2][CALL_S]) {
-  for (int t = 0; t < 2; t++) {
-    int talk = below(100);
-    for (int i = 0; i < CALL_S; i++) {
-      if (below(12) == 0) talk = below(100);
-      speech[t][i] = below(100) < talk;
-      level[t][i] = speech[t][i] ? -26 : below(40) == 0 ? -50 : NAN;
-    }
-  }
-  begin();
-  presence_expect(&p, 0, 0);
-  presence_expect(&p, 1, 0);
-}
-
-static int by_state(const void *a, const void *b) {
-  const struct presence_note *x = a, *y = b;
-  if (x->kind != y->kind) return (int)x->kind - (int)y->kind;
-  if (x->track != y->track) return x->track - y->track;
-  if (x->start_ms != y->start_ms) return x->start_ms < y->start_ms ? -1 : 1;
-  if (x->change != y->change) return (int)x->change - (int)y->change;
-  return x->length_ms < y->length_ms ? -1 : x->length_ms > y->length_ms;
-}
-
-/* One-way and dead air of a call fed second by second, or in random pieces with one track up to 6 s ahead. */
-static void cutting_changes_nothing(void **state) {
-  (void)state;
-  static bool speech[2][CALL_S];
-  static double level[2][CALL_S];
-  int found = 0;
-  const char *from = getenv("RANDOM_SEED");
-  for (int call = 0; call < CALLS; call++) {
-    seed = (from ? strtoull(from, NULL, 10) : 1) + (uint64_t)call;
-    random_state = seed;
-    begin_random_call(speech, level);
-    int64_t hold_ms = below(CALL_S) * 1000, back_ms = hold_ms + below(30000);
-    presence_hold(&p, hold_ms, true);
-    presence_hold(&p, back_ms, false);
-    for (int i = 0; i < CALL_S; i++)
-      for (int t = 0; t < 2; t++) sound(t, i * 1000, i * 1000 + 1000, speech[t][i], level[t][i]);
-    presence_end(&p, CALL_S * 1000);
-    int whole_count = note_count;
-    struct presence_note whole[NOTES_MAX];
-    memcpy(whole, notes, sizeof whole);
-    begin();
-    presence_expect(&p, 0, 0);
-    presence_expect(&p, 1, 0);
-    presence_hold(&p, hold_ms, true);
-    presence_hold(&p, back_ms, false);
-    int64_t at[2] = {0, 0}; /* ms */
-    while (at[0] < CALL_S * 1000 || at[1] < CALL_S * 1000) {
-      int t = below(2);
-      if (at[t] >= CALL_S * 1000 || at[t] > at[1 - t] + 6000) t = 1 - t;
-      int64_t second = at[t] / 1000, end = at[t] + 10 * (1 + below(100));
-      if (end > second * 1000 + 1000) end = second * 1000 + 1000;
-      sound(t, at[t], end, speech[t][second], level[t][second]);
-      at[t] = end;
-    }
-    presence_end(&p, CALL_S * 1000);
-    if (whole_count != note_count)
-      fail_msg("seed %llu: %d notes, %d notes", (unsigned long long)seed, whole_count, note_count);
-    /* Of what falls into one stretch of equal sound the order may differ. */
-    qsort(whole, (size_t)whole_count, sizeof whole[0], by_state);
-    qsort(notes, (size_t)note_count, sizeof notes[0], by_state);
-    for (int i = 0; i < note_count; i++) {
-      const struct presence_note *a = &whole[i], *b = &notes[i];
-      if (a->kind != b->kind || a->change != b->change || a->track != b->track ||
-          a->start_ms != b->start_ms || a->end_ms != b->end_ms || a->length_ms != b->length_ms)
-        fail_msg("seed %llu: note %d", (unsigned long long)seed, i);
-    }
-    found += note_count;
-  }
-  assert_true(found > CALLS);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_hole_is_told_while_it_lasts),
@@ -428,7 +338,6 @@ int main(void) {
       cmocka_unit_test(hold_is_neither),
       cmocka_unit_test(a_track_that_lags_is_silent_after_fifteen_seconds),
       cmocka_unit_test(a_day_of_call),
-      cmocka_unit_test(cutting_changes_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
