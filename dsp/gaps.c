@@ -12,7 +12,7 @@ static const double dc_weight_min = 0.002; /* of a block: the mean of about 1 s 
 void gaps_init(struct gaps *g, uint32_t rate_hz) {
   memset(g, 0, sizeof *g);
   g->dc_weight = 1;
-  g->block_samples = rate_hz / 1000 * GAP_BLOCK_MS;
+  g->per_sample = 1.0 / (rate_hz / 1000 * GAP_BLOCK_MS);
 }
 
 void gaps_break(struct gaps *g) {
@@ -48,8 +48,8 @@ static void inside(struct gaps *g, double power) {
 
 void gaps_feed(struct gaps *g, const struct block_sum *block, size_t blocks) {
   for (size_t i = 0; i < blocks; i++) {
-    double mean = (double)block[i].sum / g->block_samples;
-    double power = (double)block[i].square / g->block_samples - 2 * mean * g->dc + g->dc * g->dc;
+    double mean = (double)block[i].sum * g->per_sample;
+    double power = (double)block[i].square * g->per_sample - 2 * mean * g->dc + g->dc * g->dc;
     g->dc += g->dc_weight * (mean - g->dc);
     if (g->dc_weight > dc_weight_min)
       g->dc_weight /= 1 + g->dc_weight; /* 1, 1/2, 1/3: a plain mean at first */

@@ -1,5 +1,5 @@
 /* dsp/signal: the cases of voice-quality.md 7.7 through frames, filter and figures; holes, pieces,
- * formats, windows. Its stages have tests of their own. */
+ * formats. What waits for the voice detector is in test_signal_settle.c. */
 #include <math.h>
 #include <stdio.h>
 
@@ -11,16 +11,6 @@ static int16_t pcm[SOUND_MAX];
 static struct rig rig;
 
 enum { PCMU_CEILING = 32124, PCMA_CEILING = 32256, PCMA_IDLE = 8 };
-
-static void near(struct figure f, double expected, double tolerance) {
-  if (f.absent != NULL) fail_msg("absent: %s, expected %.4f", f.absent, expected);
-  if (!(fabs(f.value - expected) <= tolerance)) fail_msg("%.6f, expected %.6f", f.value, expected);
-}
-
-static void none(struct figure f, const char *reason) {
-  if (f.absent == NULL) fail_msg("%.4f, expected none", f.value);
-  assert_string_equal(f.absent, reason);
-}
 
 static void run(size_t samples, int16_t ceiling, int16_t idle) {
   rig_free(&rig);
@@ -44,6 +34,7 @@ static void cases_of_7_7(void **state) {
   near(rig.figures.activity_share, 0.993968, 0.005);
   near(rig.figures.dc, 0, 1e-5);
   near(rig.figures.clip_events, 0, 0);
+  assert_string_equal(rig.figures.bandwidth, "nb");
   run(silence(pcm, tone(pcm, 0, 16000, 1000, 0.5), 16000), 32767, 0);
   near(rig.figures.active_level_dbov, -9.5849, 0.1);
   near(rig.figures.activity_share, 0.568010, 0.005);
@@ -146,17 +137,6 @@ static void holes_do_not_enter_levels(void **state) {
   assert_int_equal(rig.facts.measured_us, 4000000);
 }
 
-/* Speech-like: bursts of tones and noise, with holes. */
-static size_t make_medley(void) {
-  size_t n = 0;
-  for (int i = 0; i < 20; i++) {
-    n = tone(pcm, n, 3000 + 411 * (size_t)i, 180 + 40 * i, 0.3);
-    n = silence(pcm, n, 5000);
-  }
-  mix_noise(pcm, 0, n, 0.002, 3);
-  return n;
-}
-
 static void feed_in_pieces(uint32_t *seed, size_t samples) {
   for (size_t at = 0; at < samples;) {
     *seed = *seed * 1664525 + 1013904223;
@@ -175,7 +155,7 @@ static void pieces_do_not_matter(void **state) {
   (void)state;
   static struct signal_facts first;
   struct signal_window window = {0};
-  size_t n = make_medley();
+  size_t n = medley(pcm);
   for (uint32_t round = 1; round <= 20; round++) {
     uint32_t seed = round;
     rig_free(&rig);
@@ -201,7 +181,7 @@ static void pieces_do_not_matter(void **state) {
 static void parts_add_up(void **state) {
   (void)state;
   static struct signal_facts whole, parts, zero;
-  size_t n = make_medley() / 320 * 320;
+  size_t n = medley(pcm) / 320 * 320;
   run(n, 32767, 0);
   whole = rig.facts;
   memset(&parts, 0, sizeof parts);
@@ -254,81 +234,19 @@ static void rows_cover_the_facts(void **state) {
   assert_int_equal(expected, sizeof(struct signal_facts));
 }
 
-static void noise_and_snr_of_a_known_mix(void **state) {
+static void drop_outs_reach_the_figures(void **state) {
   (void)state;
-  rig_free(&rig);
-  rig_open(&rig, 8000, 32767, 0, false);
-  uint64_t seed = 7;
-  for (int i = 0; i < 10; i++) {
-    silence(pcm, 0, 24000);
-    mix_noise(pcm, 0, 24000, 0.00316, seed++); /* -50 dBov */
-    mix_tone(pcm, 0, 16000, 700, 8000, 0.1);   /* -23.01 */
-    rig_label(&rig, pcm, 16000, true);
-    rig_label(&rig, pcm + 16000, 8000, false);
-  }
-  rig_close(&rig);
-  near(rig.figures.noise_dbov, -50, 0.7);
-  near(rig.figures.snr_db, rig.figures.active_level_dbov.value - rig.figures.noise_dbov.value, 1e-9);
-  near(rig.figures.active_level_dbov, -23.3, 0.3);
-  assert_true(has_flag(&rig.figures, "comfort_noise")); /* steady, and no sound tells the two apart */
-  near(signal_window(rig.signal)->noise_dbov, -50, 0.7);
-  assert_int_equal(signal_window(rig.signal)->ordinal, 3);
-}
-
-static void noise_needs_a_second_and_a_detector(void **state) {
-  (void)state;
-  rig_free(&rig);
-  rig_open(&rig, 8000, 32767, 0, false);
-  silence(pcm, 0, 24000);
-  mix_noise(pcm, 0, 24000, 0.00316, 5);
-  rig_label(&rig, pcm, 8000, true);
-  rig_label(&rig, pcm, 9440, false); /* 200 ms and 49 frames */
-  rig_figures(&rig);
-  none(rig.figures.noise_dbov, "too_little_silence");
-  rig_label(&rig, pcm, 160, false);
-  rig_figures(&rig);
-  near(rig.figures.noise_dbov, -50, 1);
-  rig_free(&rig);
-  rig_open(&rig, 8000, 32767, 0, false);
-  rig_feed(&rig, pcm, 24000);
-  rig_close(&rig);
-  none(rig.figures.noise_dbov, "no_voice_detector");
-  assert_int_equal(rig.facts.undecided_us, 3000000);
-}
-
-static void a_window_is_by_itself(void **state) {
-  (void)state;
-  rig_free(&rig);
-  rig_open(&rig, 8000, 32767, 0, false);
-  assert_int_equal(signal_window(rig.signal)->ordinal, 0);
-  for (size_t k = 0; k < 80000; k++) /* its last second is quiet: the filter's tail is over by then */
-    pcm[k] = (int16_t)(k > 72000 ? 0 : k / 400 % 2 == 0 ? 32767 : -20000);
-  rig_label(&rig, pcm, 80000, true);
-  assert_int_equal(signal_window(rig.signal)->ordinal, 0);
-  silence(pcm, 0, 80000);
-  mix_tone(pcm, 0, 80000, 440, 8000, 0.01);
-  rig_label(&rig, pcm, 160, true);
-  const struct signal_window *w = signal_window(rig.signal);
-  assert_int_equal(w->ordinal, 1);
-  assert_int_equal(w->start_ms, 0);
-  assert_int_equal(w->end_ms, 10000);
-  assert_int_equal(w->measured_ms, 10000);
-  assert_int_equal(w->speech_ms, 10000);
-  assert_int_equal(w->clip_events, 90);
-  assert_true(w->clip_share.value > 0.4);
-  rig_label(&rig, pcm + 160, 79840, true);
-  rig_label(&rig, pcm, 160, true);
-  w = signal_window(rig.signal);
-  assert_int_equal(w->ordinal, 2);
-  assert_int_equal(w->clip_events, 0);
-  near(w->active_level_dbov, -43, 0.2);
-  rig_feed(&rig, NULL, 800000);
-  rig_label(&rig, pcm, 160, true);
-  w = signal_window(rig.signal);
-  assert_int_equal(w->ordinal, 3);
-  assert_int_equal(w->measured_ms, 20);
-  rig_close(&rig);
-  assert_int_equal(signal_window(rig.signal)->start_ms, 120000);
+  size_t n = medley(pcm) / 160 * 160;
+  for (size_t k = 0; k < n; k++) pcm[k] = (int16_t)(pcm[k] == 0 ? 9 : pcm[k]);
+  silence(pcm, 1600, 160); /* each in a tone */
+  silence(pcm, 17600, 480);
+  memcpy(pcm + 41600, pcm + 41440, 160 * sizeof *pcm);
+  run(n, 32767, 0);
+  near(rig.figures.inserted_silence_frames, 4, 0);
+  near(rig.figures.repeated_frames, 1, 0);
+  assert_int_equal(rig.facts.mute_gaps, 2);
+  near(rig.figures.mute_gaps_per_min,
+       2 * 60e6 / (rig.figures.activity_share.value * (double)rig.facts.measured_us), 0.01);
 }
 
 /* Sums of a day at the ends of the range, by adding up an hour's facts. */
@@ -358,9 +276,7 @@ int main(void) {
       cmocka_unit_test_teardown(parts_add_up, teardown),
       cmocka_unit_test_teardown(formats_add_up, teardown),
       cmocka_unit_test(rows_cover_the_facts),
-      cmocka_unit_test_teardown(noise_and_snr_of_a_known_mix, teardown),
-      cmocka_unit_test_teardown(noise_needs_a_second_and_a_detector, teardown),
-      cmocka_unit_test_teardown(a_window_is_by_itself, teardown),
+      cmocka_unit_test_teardown(drop_outs_reach_the_figures, teardown),
       cmocka_unit_test_teardown(a_day_fits, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
