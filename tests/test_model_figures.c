@@ -197,6 +197,37 @@ static void modes_of_a_call(void **state) {
   assert_int_equal(facts.active_us, 10000000);
 }
 
+/* Ten seconds of a band nobody rated leave the other ten without a rating too. */
+static void half_a_call_without_ie(void **state) {
+  (void)state;
+  struct delivery *d = malloc(delivery_bytes());
+  codec = codec_row(CODEC_OPUS);
+  delivery_init(d);
+  delivery_begin(d, codec, FRAME_US);
+  for (uint64_t n = 0; n < 1000; n++) {
+    struct delivery_input in = {.number = n,
+                                .media_us = (int64_t)n * FRAME_US,
+                                .arrival_us = (int64_t)n * FRAME_US,
+                                .read_ordinal = n,
+                                .duration_us = FRAME_US,
+                                .coded = true,
+                                .mode = n < 500 ? OPUS_WB : OPUS_MB,
+                                .payload_bytes = 32};
+    delivery_frame(d, &in);
+  }
+  delivery_facts(d, &facts);
+  free(d);
+  compute("OPUS");
+  is_absent(figures.r_lq, "no_ie");
+  is_absent(figures.worst_r, "no_ie");
+  is_absent(figures.r_av, "no_ie");
+  struct delivery_window_figures window;
+  delivery_window_figures(&facts, 0, codec, &view, &window);
+  is(window.r, 129 - 26.16, 1e-9); /* 12.8 kbit/s: nearer to 13 than to 12 */
+  delivery_window_figures(&facts, 1, codec, &view, &window);
+  is_absent(window.r, "no_ie");
+}
+
 /* ---- delay ---- */
 
 static void over_a_stream_ta_is_a_lower_bound(void **state) {
@@ -355,6 +386,7 @@ int main(void) {
       cmocka_unit_test_setup(impairments_add, setup),
       cmocka_unit_test_setup(provenance_changes_the_basis, setup),
       cmocka_unit_test_setup(modes_of_a_call, setup),
+      cmocka_unit_test_setup(half_a_call_without_ie, setup),
       cmocka_unit_test_setup(over_a_stream_ta_is_a_lower_bound, setup),
       cmocka_unit_test_setup(conversation_with_rtcp, setup),
       cmocka_unit_test_setup(wideband_delay, setup),
