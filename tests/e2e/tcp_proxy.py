@@ -130,8 +130,9 @@ class Link:
         self.from_client, self.from_server = bytearray(), bytearray()
         self.greeted = {client: False, self.server: False}
         self.queue = collections.deque()  # (due_s, bytes, Frame or None)
-        self.writes, self.answered, self.count = [], 0, 0
-        self.ended = self.gone = False
+        self.writes, self.answered = [], 0
+        self.came = self.sent = 0  # frames
+        self.gone = False
 
     # ---- towards the agent
 
@@ -145,10 +146,10 @@ class Link:
             if message.get("event") != "media":
                 self._queue(now_s, whole, None)
                 continue
-            self.count += 1
+            self.came += 1
             media = message["media"]
             came = Frame(int(media["chunk"]), int(media["timestamp"]), now_s)
-            for due_s, messages in self.way.take(self.count, (whole, came), now_s):
+            for due_s, messages in self.way.take(self.came, (whole, came), now_s):
                 for one in messages:
                     self._queue(due_s, *one)
 
@@ -170,6 +171,7 @@ class Link:
                 frames += [came] if came else []
             if frames:
                 pieces.append(frame(PING, str(len(self.writes)).encode()))
+                self.sent += len(frames)
                 self.writes.append(Write(time.monotonic(), frames))
             self.server.sendall(b"".join(pieces))
 
@@ -204,8 +206,8 @@ class Link:
     @property
     def cut_due(self):
         """Everything has been read: a reset of a connection takes unread bytes along."""
-        sent = sum(len(write.frames) for write in self.writes)
-        return self.way.cut_after is not None and sent >= self.way.cut_after and self.answered == len(self.writes)
+        enough = self.way.cut_after is not None and self.sent >= self.way.cut_after
+        return enough and self.answered == len(self.writes)
 
     def close(self):
         self.gone = True

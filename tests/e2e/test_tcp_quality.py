@@ -200,7 +200,7 @@ def test_a_step_raises_jitter_once_and_lateness_until_the_minimum_has_forgotten(
 
 def test_head_of_line_raises_jitter_and_stalls(told):
     held = told["head_of_line"]
-    assert jitter_of(held)["mean"] >= held.unspoilt.mean.high + 2
+    assert jitter_of(held)["mean"] > held.unspoilt.mean.high
     assert jitter_of(held)["max"] >= HELD_MS / 16 - NOISE_MS
     assert held.figures["stall"]["count"] >= FRAMES // HELD_EVERY - held.marked
     assert held.figures["stall"]["longest_ms"] >= HELD_MS - NOISE_MS
@@ -208,7 +208,7 @@ def test_head_of_line_raises_jitter_and_stalls(told):
 
 def test_bunches_raise_jitter_but_are_no_stalls_of_their_own(told):
     bunches = told["bunches"]
-    assert jitter_of(bunches)["mean"] >= bunches.unspoilt.mean.low + 20
+    assert jitter_of(bunches)["mean"] >= max(26.24 - NOISE_MS, bunches.unspoilt.mean.high)  # J-D of 7.1
     assert bunches.figures["bunching"]["mean_frames"] >= 3 and bunches.figures["bunching"]["share"] == 1
     assert bunches.figures["delay_variation_ms"]["p50"] >= 20 - NOISE_MS  # P-D of 7.2
 
@@ -245,7 +245,9 @@ def test_a_slow_sender_is_skew_and_no_lateness(told):
         assert skewed.figures["skew_ppm"] == pytest.approx(200, abs=NOISE_PPM)
     # Against the smallest transit of the whole call the clock alone makes 6 ms of it.
     whole = [r for part in skewed.parts for r in reference.lateness(part, window_ms=FRAMES * PTIME_S * 2e3)]
-    assert skewed.figures["delay_variation_ms"]["p50"] <= reference.percentile(whole, 0.5, 0).low - 2
+    expected = reference.percentile(skewed.late, 0.5, skewed.marked)
+    most = reference.percentile(whole, 0.5, 0).low - NOISE_MS + (expected.high - expected.low)
+    assert skewed.figures["delay_variation_ms"]["p50"] <= most
 
 
 def test_the_control_has_no_skew(told):
