@@ -124,6 +124,7 @@ bool coded_rate(const struct coded_mix *mix, double ppl_pct, double burst_ratio,
     out->share[row.scale] += share;
     all_have_bpl &= in.bpl > 0;
     if (row.basis > out->basis) out->basis = row.basis;
+    if (strcmp(row.context, "diotic") == 0) out->diotic = true;
     if (result.flags & EMODEL_NO_BPL) out->no_bpl = true;
     if (result.flags & (EMODEL_CLAMPED | EMODEL_OUT_OF_RANGE)) out->out_of_range = true;
   }

@@ -48,6 +48,7 @@ struct coded_rating {
   double share[MOS_SCALES]; /* of the time, by the modes' own scale */
   enum ie_basis basis;      /* the weakest */
   bool no_bpl;              /* there was loss, and a mode without Bpl */
+  bool diotic;              /* a row of listeners with both ears was used: it is said beside the MOS (2.2) */
   bool out_of_range;        /* loss or bursts beyond what the model permits */
 };
 

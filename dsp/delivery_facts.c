@@ -80,6 +80,7 @@ const struct field delivery_fields[] = {
     SUM(clean_r_us),
     SUM_EACH(coded_us, FIELD_U64, MOS_SCALES),
     FIELD(delivery_facts, ie_basis, FIELD_U64, MERGE_MAX),
+    FIELD(delivery_facts, diotic, FIELD_U64, MERGE_MAX),
     SUM_EACH(bpl_sum, FIELD_F64, DELIVERY_MODELS),
     SUM_EACH(bpl_us, FIELD_U64, DELIVERY_MODELS),
     SUM_EACH(no_bpl_us, FIELD_U64, DELIVERY_MODELS),

@@ -89,6 +89,7 @@ struct delivery_facts {
   double clean_r_sum;
   uint64_t clean_r_us, coded_us[MOS_SCALES];
   uint64_t ie_basis; /* enum ie_basis, the weakest */
+  uint64_t diotic;   /* 1: some Ie was of listeners with both ears */
   double bpl_sum[DELIVERY_MODELS];
   uint64_t bpl_us[DELIVERY_MODELS], no_bpl_us[DELIVERY_MODELS], unrated_us[DELIVERY_MODELS];
 
@@ -127,7 +128,7 @@ void delivery_add_rtt(struct delivery_facts *f, enum rtt_source source, uint64_t
  * `length_us` must be the unmerged length. */
 void delivery_add_window(struct delivery_facts *f, const struct delivery_window *window, uint64_t length_us);
 
-enum { DELIVERY_FLAGS_MAX = 8 };
+enum { DELIVERY_FLAGS_MAX = 16 };
 
 /* Members and units of voice-quality.md 8 (`delivery.<track>`), in its order. */
 struct delivery_figures {

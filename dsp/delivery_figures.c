@@ -154,4 +154,7 @@ void delivery_figures(const struct delivery_facts *facts, const struct codec *co
   flag(out, facts->self_delayed_frames > 0, "self_delayed");
   flag(out, facts->missing_unassigned > 0, "missing_unassigned");
   flag(out, view->leg.known == LEG_UNRATED, "leg_codec_unrated");
+  /* Choices behind the numbers that voice-quality.md 1.2 and 2.2 want named. */
+  flag(out, facts->diotic > 0, "context=diotic");
+  flag(out, out->r_cq.absent == NULL, "id=absolute");
 }

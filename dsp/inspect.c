@@ -57,14 +57,13 @@ static bool read_bandwidth_efficient(const uint8_t *payload, size_t bytes, struc
   return (bit + sound + 7) / 8 == bytes;
 }
 
-/* A byte each for the CMR and the entries, whole bytes for each frame. */
+/* A byte each for the CMR and the entries, whole bytes for each frame; what pads them is ignored. */
 static bool read_octet_aligned(const uint8_t *payload, size_t bytes, struct amr_toc *toc) {
   size_t at = 1, sound = 0;
   bool follows = true;
   toc->count = 0;
-  if (payload[0] & 0x0f) return false;
   while (follows) {
-    if (toc->count == AMR_FRAMES_MAX || at == bytes || payload[at] & 3) return false;
+    if (toc->count == AMR_FRAMES_MAX || at == bytes) return false;
     follows = payload[at] & 0x80;
     if (!note_entry(toc, payload[at] >> 2 & 0x1f)) return false;
     sound += ((size_t)amr_bits[toc->type[toc->count - 1]] + 7) / 8;
@@ -100,14 +99,11 @@ static void read_entries(const struct amr_toc *toc, struct codec_frame *out) {
   out->sid = silence && !out->coded && !out->upstream_bad;
 }
 
+/* What fits both ways is one frame packed tightly: in octets it would be one and many empty ones. */
 static void inspect_amr_wb(const uint8_t *payload, size_t bytes, struct codec_frame *out) {
-  struct amr_toc efficient, aligned;
-  bool is_efficient = read_bandwidth_efficient(payload, bytes, &efficient);
-  bool is_aligned = read_octet_aligned(payload, bytes, &aligned);
-  /* Sizes that fit both ways are rare; then fewer frames are likelier, and octets at a draw. */
-  if (is_efficient && is_aligned) is_efficient = efficient.count < aligned.count;
-  if (is_efficient || is_aligned) {
-    read_entries(is_efficient ? &efficient : &aligned, out);
+  struct amr_toc toc;
+  if (read_bandwidth_efficient(payload, bytes, &toc) || read_octet_aligned(payload, bytes, &toc)) {
+    read_entries(&toc, out);
     return;
   }
   int mode = amr_mode_of_size(bytes);

@@ -25,6 +25,7 @@ static void add_coding(struct delivery_facts *facts, const struct coded_rating *
   for (int i = 0; i < MOS_SCALES; i++)
     facts->coded_us[i] += (uint64_t)(rating->share[i] * (double)weight_us + 0.5);
   if ((uint64_t)rating->basis > facts->ie_basis) facts->ie_basis = rating->basis;
+  if (rating->diotic) facts->diotic = 1;
 }
 
 static void rate(const struct window_counts *c, struct delivery_window *window,

@@ -9,6 +9,7 @@
 
 #include "dsp/coded.h"
 #include "dsp/inspect.h"
+#include "tests/seed.h"
 
 static struct coded_mix mix;
 static struct coded_rating rating;
@@ -140,6 +141,40 @@ static void full(void **state) {
   assert_int_equal(mix.sound[0].us, 40000);
 }
 
+/* Property 1 of 7.8 for every codec there is, in mixes: R never rises with loss, nor with the burst ratio,
+ * also where another Bpl takes over. Property 2: a MOS in range or none. */
+static void r_never_rises_with_loss(void **state) {
+  for (int round = 0; round < 20000; round++) {
+    setup(state);
+    uint64_t kinds = 1 + seed_draw() % 3;
+    for (uint64_t k = 0; k < kinds; k++) {
+      enum codec_id id = (enum codec_id)(seed_draw() % CODEC_COUNT);
+      unsigned mode = id == CODEC_OPUS     ? (unsigned)(seed_draw() % OPUS_BANDS)
+                      : id == CODEC_AMR_WB ? (unsigned)(seed_draw() % AMR_WB_MODES)
+                                           : 0;
+      add(id, mode, 1 + seed_draw() % 500, (uint32_t)(10 + seed_draw() % 150));
+      if (seed_draw() % 2) add(id, mode, 1, 33);
+    }
+    double ppl_pct = seed_between(0, 100), burst_ratio = seed_between(1, 8);
+    bool plc = seed_draw() % 2;
+    struct coded_rating before, lossier, burstier;
+    if (!coded_rate(&mix, ppl_pct, burst_ratio, plc, &before)) continue;
+    coded_rate(&mix, seed_between(ppl_pct, 100), burst_ratio, plc, &lossier);
+    coded_rate(&mix, ppl_pct, seed_between(burst_ratio, 8), plc, &burstier);
+    if (isnan(before.r) != before.no_bpl) SEED_FAIL("round %d: no R and no reason\n", round);
+    if (before.no_bpl) continue;
+    if (lossier.r > before.r + 1e-9 || burstier.r > before.r + 1e-9 || before.r > before.clean + 1e-9)
+      SEED_FAIL("round %d: R %g, with more loss %g, burstier %g, clean %g\n", round, before.r, lossier.r,
+                burstier.r, before.clean);
+    for (int s = 0; s < MOS_SCALES; s++) {
+      double mos = emodel_mos_on((enum mos_scale)s, before.r);
+      if (!(mos >= 1 && mos <= 4.5)) SEED_FAIL("round %d: MOS %g\n", round, mos);
+    }
+    double shares = before.share[0] + before.share[1] + before.share[2];
+    if (fabs(shares - 1) > 1e-9) SEED_FAIL("round %d: shares %g\n", round, shares);
+  }
+}
+
 /* ---- the leg ---- */
 
 static struct leg_codec leg(const char *name, enum codec_id stream) {
@@ -208,6 +243,7 @@ int main(void) {
       cmocka_unit_test_setup(opus_by_band_and_rate, setup),
       cmocka_unit_test_setup(mixes_on_one_scale, setup),
       cmocka_unit_test_setup(full, setup),
+      cmocka_unit_test_setup(r_never_rises_with_loss, seed_start),
       cmocka_unit_test_setup(legs_by_name, setup),
       cmocka_unit_test_setup(what_a_leg_takes, setup),
   };

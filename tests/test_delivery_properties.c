@@ -1,4 +1,4 @@
-/* Properties 4 to 7 and 9 to 11 of voice-quality.md 7.8 on random tracks; the seed is in every failure. */
+/* Properties 4 to 7 and 9 to 12 of voice-quality.md 7.8 on random tracks; the seed is in every failure. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -92,9 +92,38 @@ static void p4_looking_changes_nothing(void **state) {
   }
 }
 
+/* Two looks in a row give the same, and looks at random moments change nothing. */
+static void p4_snapshot_twice(void **state) {
+  (void)state;
+  FOR_EACH_SEED {
+    random_feed(&feed, seed, true);
+    struct delivery *d = delivery_new();
+    uint32_t x = seed;
+    memset(&facts, 0, sizeof facts);
+    memset(&other, 0, sizeof other);
+    for (size_t i = 0; i < feed.count; i++) {
+      delivery_frame(d, &feed.frame[i]);
+      if (below(&x, 100) != 0) continue;
+      delivery_facts(d, &facts);
+      delivery_facts(d, &other);
+      size_t used = sizeof(other.windows[0]) * other.window_count;
+      memset((char *)other.windows + used, 0, sizeof(other.windows) - used);
+      memset((char *)facts.windows + used, 0, sizeof(facts.windows) - used);
+      expect_same("two looks", seed);
+    }
+    delivery_facts(d, &facts);
+    feed_facts(&feed, 0, &other);
+    size_t used = sizeof(other.windows[0]) * other.window_count;
+    memset((char *)facts.windows + used, 0, sizeof(facts.windows) - used);
+    expect_same("random looks", seed);
+    free(d);
+  }
+}
+
 static void p5_only_differences_count(void **state) {
   (void)state;
   static const int64_t shift_us[] = {1, -999999, 4294967296, INT64_C(1) << 40};
+  static const uint64_t wrap[] = {UINT64_C(1) << 16, UINT64_C(1) << 32, UINT64_MAX, UINT64_MAX - 1000};
   FOR_EACH_SEED {
     random_feed(&feed, seed, true);
     feed_facts(&feed, 0, &facts);
@@ -104,7 +133,7 @@ static void p5_only_differences_count(void **state) {
         struct delivery_input *in = &changed.frame[i];
         if (what == 0) in->arrival_us += shift_us[seed % 4];
         if (what == 1) in->media_us += shift_us[seed % 4];
-        if (what == 2) in->number += UINT64_MAX - 1000 * (seed % 4);
+        if (what == 2) in->number += wrap[seed % 4];
       }
       feed_facts(&changed, 0, &other);
       expect_same(what == 0 ? "arrivals shifted" : what == 1 ? "media shifted" : "numbers shifted", seed);
@@ -242,15 +271,45 @@ static void p11_any_input(void **state) {
   }
 }
 
+/* Knowing less of the leg makes the basis weaker and leaves every number alone. */
+static void p12_provenance(void **state) {
+  (void)state;
+  static const char *const less[] = {NULL, "", "unknown", "OPUS", "SPEEX", "AMR"};
+  FOR_EACH_SEED {
+    random_feed(&feed, seed, seed % 2);
+    feed_facts(&feed, 0, &facts);
+    struct delivery_view view = {.plc = seed % 3 == 0,
+                                 .consumer = seed % 5 ? CONSUMER_PLAYOUT : CONSUMER_ASR_STREAM};
+    struct delivery_figures known, figures;
+    view.leg = leg_codec_of("PCMU", codec_row(CODEC_PCMU));
+    delivery_figures(&facts, codec_row(CODEC_PCMU), &view, &known);
+    if (strcmp(known.ie_basis, "published") != 0) fail_msg("seed %u: %s", seed, known.ie_basis);
+    for (size_t i = 0; i < sizeof(less) / sizeof(less[0]); i++) {
+      view.leg = leg_codec_of(less[i], codec_row(CODEC_PCMU));
+      delivery_figures(&facts, codec_row(CODEC_PCMU), &view, &figures);
+      if (strcmp(figures.ie_basis, "assumed") != 0) fail_msg("seed %u: %s", seed, figures.ie_basis);
+      const struct figure *a = &known.expected_frames, *b = &figures.expected_frames;
+      if (memcmp(a, b, offsetof(struct delivery_figures, burst_ratio_basis)) != 0)
+        fail_msg("seed %u: a count differs", seed);
+      a = &known.ie;
+      b = &figures.ie;
+      if (memcmp(a, b, offsetof(struct delivery_figures, scale) - offsetof(struct delivery_figures, ie)) != 0)
+        fail_msg("seed %u: a number of the model differs", seed);
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(p4_looking_changes_nothing, seed_start),
+      cmocka_unit_test_setup(p4_snapshot_twice, seed_start),
       cmocka_unit_test_setup(p5_only_differences_count, seed_start),
       cmocka_unit_test_setup(p6_a_duplicate_changes_its_count, seed_start),
       cmocka_unit_test_setup(p6_one_frame_later, seed_start),
       cmocka_unit_test_setup(p7_any_clock, seed_start),
       cmocka_unit_test_setup(p9_p10_sums, seed_start),
       cmocka_unit_test_setup(p11_any_input, seed_start),
+      cmocka_unit_test_setup(p12_provenance, seed_start),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,6 +96,23 @@ static void amr_wb_several_frames(void **state) {
   }
 }
 
+/* 24 bytes that are a tight frame of 8.85, and in octets five lost frames and one of 6.60. And bits that pad
+ * are ignored (RFC 4867 4.4). */
+static void amr_wb_in_doubt(void **state) {
+  (void)state;
+  memset(payload, 0, sizeof payload);
+  memset(payload + 1, 0xfc, 5);
+  payload[6] = 0x04;
+  struct codec_frame frame = look(CODEC_AMR_WB, 24);
+  assert_true(frame.coded && !frame.upstream_bad && frame.mode == 1 && frame.duration_us == 20000);
+  const int mode = 2, good = 1;
+  size_t bytes = pack(true, &mode, &good, 1);
+  payload[0] |= 0x05;
+  payload[1] |= 0x03;
+  frame = look(CODEC_AMR_WB, bytes);
+  assert_true(frame.coded && !frame.upstream_bad && frame.mode == 2);
+}
+
 /* A header that fits neither packing: the size still tells the mode, and nothing is said of damage. */
 static void amr_wb_by_size_alone(void **state) {
   (void)state;
@@ -196,6 +213,7 @@ int main(void) {
       cmocka_unit_test(amr_wb_modes_in_both_packings),
       cmocka_unit_test(amr_wb_silence_and_frames_lost_upstream),
       cmocka_unit_test(amr_wb_several_frames),
+      cmocka_unit_test(amr_wb_in_doubt),
       cmocka_unit_test(amr_wb_by_size_alone),
       cmocka_unit_test(opus_bands_and_lengths),
       cmocka_unit_test(opus_silence),

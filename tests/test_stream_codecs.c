@@ -6,7 +6,7 @@
 #include "dsp/inspect.h"
 
 static struct rig r;
-static uint8_t payload[256];
+static uint8_t payload[512];
 
 /* `count` payloads of `bytes` each `frame_ms`, numbered from `first`; returns when the next one is due. */
 static int64_t send_many(int64_t from_ms, int frame_ms, int first, int count, size_t bytes) {
@@ -77,6 +77,20 @@ static void opus_by_its_toc(void **state) {
   }
 }
 
+/* Three frames in a payload: 300 bytes in 60 ms are 40 kbit/s. */
+static void opus_of_many_bytes(void **state) {
+  (void)state;
+  rig_begin(&r);
+  assert_true(start(&r, 0, "OPUS", 48000));
+  memset(payload, 0x5a, sizeof payload);
+  payload[0] = 13 << 3 | 3;
+  payload[1] = 3;
+  int64_t ms = send_many(100, 60, 1, 200, 300);
+  struct part *part = finish(&r, ms);
+  assert_true(fabs(delivery_of(part, TRACK_INBOUND)->windows[0].r[0] - (148 - 15.90)) < 1e-9);
+  part_free(part);
+}
+
 static void opus_silence_is_no_speech(void **state) {
   (void)state;
   rig_begin(&r);
@@ -131,8 +145,11 @@ static void windows_of_two_codecs(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(amr_wb_by_its_table_of_contents), cmocka_unit_test(opus_by_its_toc),
-      cmocka_unit_test(opus_silence_is_no_speech),       cmocka_unit_test(held_frames_are_looked_at_too),
+      cmocka_unit_test(amr_wb_by_its_table_of_contents),
+      cmocka_unit_test(opus_by_its_toc),
+      cmocka_unit_test(opus_of_many_bytes),
+      cmocka_unit_test(opus_silence_is_no_speech),
+      cmocka_unit_test(held_frames_are_looked_at_too),
       cmocka_unit_test(windows_of_two_codecs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
