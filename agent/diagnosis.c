@@ -205,3 +205,10 @@ void diagnosis_echo(const struct diagnosis *d, struct echo_facts *out) {
 void diagnosis_findings(const struct diagnosis *d, struct finding_facts *out) {
   findings_facts(&d->findings, out);
 }
+
+uint64_t diagnosis_changes(const struct diagnosis *d) {
+  const struct finding_facts *f = &d->findings.facts;
+  uint64_t closed = 0;
+  for (uint64_t i = 0; i < f->row_count; i++) closed += f->rows[i].end_ms >= 0;
+  return f->row_count * (FINDING_ROWS_MAX + 1) + closed;
+}

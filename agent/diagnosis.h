@@ -63,5 +63,7 @@ void diagnosis_end(struct diagnosis *d, int64_t end_ms);
 void diagnosis_signal(const struct diagnosis *d, int track, struct signal_facts *out);
 void diagnosis_echo(const struct diagnosis *d, struct echo_facts *out);
 void diagnosis_findings(const struct diagnosis *d, struct finding_facts *out);
+/* Another number than before when a finding has opened, closed or been taken back. */
+uint64_t diagnosis_changes(const struct diagnosis *d);
 
 #endif

@@ -184,6 +184,7 @@ void call_end_stream(struct engine *e, const struct moment *at, struct call *c, 
 static json_t *fold_now(struct engine *e, struct call *c, bool figures_only) {
   struct fold_options options = e->options.fold;
   options.figures_only = figures_only;
+  options.open_findings = !figures_only;
   struct part *part =
       c->socket != NULL && stream_changed(c->socket->stream) ? whole_part(c->socket->stream) : NULL;
   if (part != NULL && facts_put_part(c->facts, part)) c->ahead = true;

@@ -5,8 +5,6 @@
 #include "agent/engine_internal.h"
 #include "telnyx/timestamp.h"
 
-enum { FINDINGS_BYTES = 256 };
-
 static const json_t *at_path(const json_t *value, const char *path) {
   char key[64];
   while (value != NULL && *path != '\0') {
@@ -48,14 +46,6 @@ static const char *speaking(const struct call *c) {
   return inbound == c->summary.inbound_is_agent ? "agent" : "lead";
 }
 
-/* What is wrong right now: such findings are no issues yet, and shown here only (data-model.md 8.4). */
-static void put_findings(json_t *out, const struct call *c) {
-  char names[FINDINGS_BYTES];
-  if (c->socket == NULL) return;
-  stream_open_findings(c->socket->stream, names, sizeof names);
-  if (*names != '\0') json_object_set_new(out, "findings", json_string(names));
-}
-
 static json_t *row(const struct call *c, const json_t *document, const struct moment *at) {
   json_t *out = json_object();
   json_object_set_new(out, "callLogId", json_string(c->summary.call_log_id));
@@ -67,7 +57,6 @@ static json_t *row(const struct call *c, const json_t *document, const struct mo
   if (c->summary.initiated_at_ms > 0 && now_ms >= c->summary.initiated_at_ms) {
     json_object_set_new(out, "duration_ms", json_integer(now_ms - c->summary.initiated_at_ms));
   }
-  put_findings(out, c);
   json_object_set_new(out, "speaking", json_string(speaking(c)));
   json_object_set_new(out, "updated_at", json_integer(now_ms));
   return out;

@@ -87,6 +87,8 @@ struct fold_issue {
 void fold_add_issue(const struct fold_context *c, const struct fold_issue *issue, json_t *issues);
 /* All findings of the leg added to `issues`, which it takes over: in order of time. New reference. */
 json_t *fold_findings(const struct fold_context *c, json_t *issues);
+/* Those that are open, as rows; NULL without any. New reference. */
+json_t *fold_open_findings(const struct fold_context *c);
 /* overallRating, ratedBy and ratedAt into `quality`, which has its mos. */
 void fold_put_rating(const struct fold_context *c, json_t *quality, const json_t *issues);
 

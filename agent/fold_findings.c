@@ -38,6 +38,20 @@ static void add_of_part(const struct fold_context *c, const struct part *part, j
   }
 }
 
+json_t *fold_open_findings(const struct fold_context *c) {
+  json_t *open = json_array();
+  for (size_t i = 0; i < c->part_count; i++) {
+    const struct part *part = c->parts[i];
+    for (size_t k = 0; part->state == PART_OPEN && part->findings && k < part->findings->row_count; k++) {
+      const struct finding_row *row = &part->findings->rows[k];
+      if (row->end_ms < 0) add(c, part, row, part->first_frame_ms, open);
+    }
+  }
+  if (json_array_size(open)) return open;
+  json_decref(open);
+  return NULL;
+}
+
 /* Between the last frame of all parts so far and the first of the next. */
 static void add_outages(const struct fold_context *c, json_t *issues) {
   int64_t last_ms = 0;

@@ -196,6 +196,7 @@ json_t *fold_quality(struct fold_context *c, json_t *sidetone) {
   document_put_some(measured, "delivery", delivery);
   if (!c->options->figures_only) document_put_some(measured, "signal", signals_of(c));
   put_carrier(c, known[TRACK_INBOUND] ? inbound : NULL, measured, issues);
+  if (c->options->open_findings) document_put_some(measured, "open_findings", fold_open_findings(c));
   document_put_some(sidetone, "quality", measured);
   issues = fold_findings(c, issues);
   json_object_set_new(quality, "issues", issues);

@@ -302,7 +302,11 @@ void stream_tick(struct stream *s, const struct moment *at) {
     assembler_tick(&s->track[i].assembler, at->mono_us);
     stream_sound_tick(&s->track[i]);
   }
-  if (s->origin_arrival_us >= 0) diagnosis_tick(s->diagnosis, (at->mono_us - s->origin_arrival_us) / 1000);
+  if (s->origin_arrival_us < 0) return;
+  diagnosis_tick(s->diagnosis, (at->mono_us - s->origin_arrival_us) / 1000);
+  uint64_t changes = diagnosis_changes(s->diagnosis);
+  if (changes != s->findings_seen) s->changed = true; /* a stream that has gone quiet has findings, too */
+  s->findings_seen = changes;
 }
 
 void stream_end(struct stream *s, const struct moment *at, enum part_state state) {

@@ -66,8 +66,6 @@ const char *stream_part_id(const struct stream *s);
 bool stream_changed(const struct stream *s); /* since the last stream_part() */
 /* R of the newest full window of 10 s of the worse track; NaN: none yet. */
 double stream_newest_r(const struct stream *s);
-/* Names of the findings that are open now, in order of their rows, with commas; "" without any. Returns `text`. */
-const char *stream_open_findings(const struct stream *s, char *text, size_t size);
 /* The longest time without a frame of any track since the last look, the one that runs included; 0 before the first. */
 int64_t stream_gap_us(struct stream *s, const struct moment *at);
 int stream_speaking(const struct stream *s); /* bit 0 inbound, bit 1 outbound */

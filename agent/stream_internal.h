@@ -40,6 +40,7 @@ struct stream {
   struct stream_track track[TRACK_COUNT];
   struct speech *speech;
   struct diagnosis *diagnosis;
+  uint64_t findings_seen; /* diagnosis_changes() at the last tick */
   bool heard; /* a codec with a decoder has been in use */
   int64_t arrival_us,
       gap_us; /* monotonic: the newest frame of any track, 0: none; the longest gap since a look */

@@ -1,6 +1,5 @@
 /* What a stream knows: the facts that frames tell by themselves, and everything measured as a media part. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -216,23 +215,6 @@ double stream_newest_r(const struct stream *s) {
     if (r > DELIVERY_R_ABSENT) worst = fmin(worst, r); /* fmin() passes a NaN over */
   }
   return worst;
-}
-
-const char *stream_open_findings(const struct stream *s, char *text, size_t size) {
-  struct finding_facts facts;
-  size_t at = 0;
-  diagnosis_findings(s->diagnosis, &facts);
-  text[0] = '\0';
-  for (size_t i = 0; i < facts.row_count; i++) {
-    if (facts.rows[i].end_ms >= 0) continue;
-    int more = snprintf(text + at, size - at, "%s%s", at > 0 ? ", " : "", finding_name(&facts.rows[i]));
-    if (more < 0 || (size_t)more >= size - at) {
-      text[at] = '\0';
-      break;
-    }
-    at += (size_t)more;
-  }
-  return text;
 }
 
 int64_t stream_gap_us(struct stream *s, const struct moment *at) {

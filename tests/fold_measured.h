@@ -28,7 +28,8 @@ static inline struct delivery_facts *measured(const struct codec *codec, size_t 
   return facts;
 }
 
-static inline void measure_as(enum codec_id id, struct part *part, int track, size_t frames, size_t lose_each) {
+static inline void measure_as(enum codec_id id, struct part *part, int track, size_t frames,
+                              size_t lose_each) {
   const struct codec *codec = codec_row(id);
   part->track[track].seen = true;
   strcpy(part->track[track].encoding, codec->encoding);
