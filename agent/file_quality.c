@@ -63,6 +63,14 @@ static void next_at_8k(struct file_quality *q, int t) {
   q->track[t].heard += count;
 }
 
+/* A track is expected to have sound as long as its file goes on. */
+static void heard(struct file_quality *q, int t, uint32_t rate_hz, const int16_t *pcm, size_t samples) {
+  int64_t from_ms = q->track[t].wide_heard * 1000 / rate_hz, ms = (int64_t)samples * 1000 / rate_hz;
+  diagnosis_frame(q->diagnosis, t, from_ms, ms, from_ms, 0);
+  diagnosis_pcm(q->diagnosis, t, q->track[t].wide_heard, pcm, samples);
+  q->track[t].wide_heard += (int64_t)samples;
+}
+
 void file_quality_second(struct file_quality *q) {
   int16_t *const into[TRACK_COUNT] = {q->second[0], q->second[1]};
   for (int f = 0; f < q->files; f++) {
@@ -71,8 +79,7 @@ void file_quality_second(struct file_quality *q) {
     for (int c = 0; c < q->file[f].channels; c++) {
       int t = q->file[f].first_track + c;
       if (!narrow) next_at_8k(q, t);
-      if (got > 0) diagnosis_pcm(q->diagnosis, t, q->track[t].wide_heard, q->second[c], got);
-      q->track[t].wide_heard += (int64_t)got;
+      if (got > 0) heard(q, t, q->file[f].rate_hz, q->second[c], got);
     }
   }
 }
