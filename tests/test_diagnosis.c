@@ -202,6 +202,22 @@ static void an_echo_of_ours(void **state) {
   release(&r);
 }
 
+/* Looked at for a minute, and found to be something else. */
+static void other_sound_while_we_talk_is_no_echo(void **state) {
+  (void)state;
+  struct rig r = begin();
+  struct echo_facts echo;
+  talk(1, 2);
+  mix_noise(sound[0], 0, MINUTE, 0.005, 77);
+  start(&r);
+  play(&r, 60000, 3);
+  finish(&r);
+  diagnosis_echo(r.d, &echo);
+  assert_true(echo.verdicts > 0);
+  expect_of(&r, FINDING_ECHO, "");
+  release(&r);
+}
+
 static void one_way_audio(void **state) {
   (void)state;
   struct rig r = begin();
@@ -259,6 +275,24 @@ static void a_hole_is_no_media_while_it_lasts(void **state) {
   play(&r, 45000, 3);
   finish(&r);
   expect(&r, "no media 0 critical 20-25");
+  release(&r);
+}
+
+/* The frames of a hole come after all: a stall, then. */
+static void a_hole_that_fills_is_taken_back(void **state) {
+  (void)state;
+  struct rig r = begin();
+  talkers();
+  start(&r);
+  play(&r, 20000, 3);
+  play(&r, 22500, 2);
+  expect_of(&r, FINDING_NO_MEDIA, "no media 0 critical 20-");
+  for (int64_t ms = 20000; ms < 22500; ms += FRAME_MS)
+    diagnosis_frame(r.d, 0, ms, FRAME_MS, 22500, ms == 20000 ? 2500 : 0);
+  play(&r, 45000, 3);
+  finish(&r);
+  expect_of(&r, FINDING_NO_MEDIA, "");
+  expect_of(&r, FINDING_STALL, "stall 0 medium 20-22");
   release(&r);
 }
 
@@ -346,9 +380,11 @@ int main(void) {
       cmocka_unit_test(clipping_opens_and_closes),
       cmocka_unit_test(a_quiet_talker_is_level_low_a_listener_is_not),
       cmocka_unit_test(an_echo_of_ours),
+      cmocka_unit_test(other_sound_while_we_talk_is_no_echo),
       cmocka_unit_test(one_way_audio),
       cmocka_unit_test(dead_air_but_not_on_hold),
       cmocka_unit_test(a_hole_is_no_media_while_it_lasts),
+      cmocka_unit_test(a_hole_that_fills_is_taken_back),
       cmocka_unit_test(stalls_are_spans_and_near_ones_one_finding),
       cmocka_unit_test(windows_of_the_delivery),
       cmocka_unit_test(inserted_silence_is_told_by_window),

@@ -265,6 +265,13 @@ static void test_pongs_tell_the_round_trip(void **state) {
     WAIT(c, c->got_bytes >= 10);
     uint64_t got_ns = uv_hrtime();
     memcpy(&number, c->got + c->got_bytes - 8, sizeof number);
+    uint64_t older = number - 1;
+    say_frame(c, 0x8a, (const char *)&older, sizeof older);
+    say_frame(c, 0x81, "y", 1);
+    WAIT(c, f->messages == 1);
+    assert_true(server_ws_look(f->server, f->socket, &e));
+    assert_int_equal(e.pongs, 0);
+    f->messages = 0;
     say_frame(c, 0x8a, (const char *)&number, sizeof number);
     say_frame(c, 0x8a, (const char *)&number, sizeof number); /* the same once more */
     say_frame(c, 0x81, "x", 1);
