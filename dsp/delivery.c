@@ -341,7 +341,8 @@ void delivery_tick(struct delivery *d, int64_t now_us) {
 
 /* After a change of frame length a frame stands for their mean. */
 static uint64_t length_us(const struct delivery_facts *f, uint64_t frames) {
-  return f->expected_frames > 0 ? frames * f->expected_us / f->expected_frames : 0;
+  if (f->expected_frames == 0) return 0;
+  return (uint64_t)((double)frames * ((double)f->expected_us / (double)f->expected_frames) + 0.5);
 }
 
 static void collect_bursts(const struct state *s, struct delivery_facts *f) {
