@@ -1,5 +1,6 @@
 /* Quality of a leg: the parts' delivery facts put together per track, and the headline. The names of the
  * figures are agent/quality_figures.c's. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,6 +137,7 @@ static void put_headline(const struct fold_context *c, json_t *quality, const st
 }
 
 json_t *fold_quality(struct fold_context *c, json_t *sidetone) {
+  if (c->summary) snprintf(c->summary->leg_codec, sizeof c->summary->leg_codec, "%s", leg_codec(c));
   json_t *quality = json_object(), *measured = json_object(), *delivery = json_object();
   for (int t = 0; t < TRACK_COUNT; t++) {
     struct track_quality track;

@@ -405,6 +405,6 @@ void delivery_facts(const struct delivery *d, struct delivery_facts *out) {
   collect(&s, out);
 }
 
-double delivery_newest_r(const struct delivery *d, enum quality_consumer consumer, bool plc) {
-  return windows_newest_r(&d->state.windows, consumer, plc);
+double delivery_newest_r(const struct delivery *d, const struct delivery_view *view) {
+  return windows_newest_r(&d->state.windows, view);
 }

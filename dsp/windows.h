@@ -49,8 +49,8 @@ void windows_add(struct windows *w, struct delivery_facts *facts, int64_t place_
 /* A frame that was added as missing came after all, of no use to playout. Windows already handed on
  * keep their count. */
 void windows_found(struct windows *w, int64_t place_us);
-/* R of the newest window that is over and had 5 s of expected sound, or DELIVERY_R_ABSENT. */
-double windows_newest_r(const struct windows *w, enum quality_consumer consumer, bool plc);
+/* R, the leg's codec taken off, of the newest window that is over and had 5 s of expected sound, or DELIVERY_R_ABSENT. */
+double windows_newest_r(const struct windows *w, const struct delivery_view *view);
 void windows_finish(struct windows *w, struct delivery_facts *facts);
 
 /* The model's verdict (LQ) on the counts, `out->r` NaN for none; false when the coding is not known. */
