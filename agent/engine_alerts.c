@@ -27,7 +27,7 @@ void call_tick_alerts(struct engine *e, const struct moment *at, struct call *c)
   }
   struct stream *stream = c->socket != NULL ? c->socket->stream : NULL;
   const double values[ALERT_RULES] = {
-      [ALERT_QUALITY] = stream != NULL ? stream_newest_r(stream) : NAN,
+      [ALERT_QUALITY] = stream != NULL ? stream_newest_r(stream, c->summary.leg_codec) : NAN,
       [ALERT_STALL] = stream != NULL ? (double)stream_gap_us(stream, at) * 1e-3 : 0,
       [ALERT_STREAM_OUTAGE] = c->outage_us != 0 ? (double)(at->mono_us - c->outage_us) * 1e-3 : 0,
   };

@@ -1,5 +1,6 @@
 /* Quality of a leg: the parts' delivery facts put together per track, and the headline. The names of the
  * figures are agent/quality_figures.c's. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,6 +183,7 @@ static void put_carrier(const struct fold_context *c, const struct track_quality
 }
 
 json_t *fold_quality(struct fold_context *c, json_t *sidetone) {
+  if (c->summary) snprintf(c->summary->leg_codec, sizeof c->summary->leg_codec, "%s", leg_codec(c));
   json_t *quality = json_object(), *measured = json_object(), *delivery = json_object(),
          *issues = json_array();
   struct track_quality track[TRACK_COUNT];

@@ -41,7 +41,7 @@ struct stream {
   struct speech *speech;
   struct diagnosis *diagnosis;
   uint64_t findings_seen; /* diagnosis_changes() at the last tick */
-  bool heard; /* a codec with a decoder has been in use */
+  bool heard;             /* a codec with a decoder has been in use */
   int64_t arrival_us,
       gap_us; /* monotonic: the newest frame of any track, 0: none; the longest gap since a look */
   int64_t origin_arrival_us; /* monotonic arrival of the part's first frame; -1: none */
@@ -54,6 +54,8 @@ struct stream {
 void stream_note_start(struct stream *s, const struct moment *at, const struct frame *start);
 void stream_note_encoding(struct stream *s, int track, const char *encoding);
 
+/* By the stream's options; the leg's codec as in stream_newest_r(). */
+struct delivery_view stream_view(const struct stream *s, const char *leg_codec);
 /* The delivery of a track as it stands, with what the stream knows of it besides; malloc'ed, NULL: no memory. */
 struct delivery_facts *stream_track_facts(const struct stream *s, int track);
 

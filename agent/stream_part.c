@@ -207,11 +207,12 @@ int stream_speaking(const struct stream *s) {
   return bits;
 }
 
-double stream_newest_r(const struct stream *s) {
+double stream_newest_r(const struct stream *s, const char *leg_codec) {
+  const struct delivery_view view = stream_view(s, leg_codec);
   double worst = NAN;
   for (int i = 0; i < TRACK_COUNT; i++) {
     if (!s->track[i].begun) continue;
-    double r = delivery_newest_r(s->track[i].delivery, s->options.consumer, s->options.plc);
+    double r = delivery_newest_r(s->track[i].delivery, &view);
     if (r > DELIVERY_R_ABSENT) worst = fmin(worst, r); /* fmin() passes a NaN over */
   }
   return worst;

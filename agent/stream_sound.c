@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "agent/stream_internal.h"
+#include "dsp/emodel.h"
 #include "dsp/speech.h"
 #include "dsp/windows.h"
 
@@ -63,30 +64,34 @@ void stream_sound_window(void *arg, int track, const struct signal_window *windo
 
 /* ---- windows of the delivery ----------------------------------------------------------------- */
 
+struct delivery_view stream_view(const struct stream *s, const char *leg_codec) {
+  return (struct delivery_view){s->options.plc, s->options.consumer, leg_codec_of(leg_codec, s->codec)};
+}
+
 /* Mouth to ear so far; NaN: not known. */
 static double ta_ms_of(const struct stream_track *t) {
   struct delivery_facts *facts = stream_track_facts(t->stream, t->index);
   struct delivery_figures figures;
   if (facts == NULL) return NAN;
-  const struct delivery_view view = {.plc = t->stream->options.plc,
-                                     .consumer = t->stream->options.consumer,
-                                     .leg = leg_codec_of(NULL, t->stream->codec)};
+  const struct delivery_view view = stream_view(t->stream, "");
   delivery_figures(facts, t->stream->codec, &view, &figures);
   free(facts);
   return figures.ta_ms.absent ? NAN : figures.ta_ms.value;
 }
 
+/* R below 70 is a finding of loss: a codec that has so little by itself is none. */
 static void judge(struct stream_track *t, const struct delivery_newest *w, double ta_ms) {
+  double r = w->r > DELIVERY_R_ABSENT ? w->r : NAN;
+  if (w->ppl_pct == 0) r = EMODEL_R_CEILING_NB;
   t->judged_us = w->start_us;
-  diagnosis_delivery(t->stream->diagnosis, t->index, (t->origin_us + w->start_us) / 1000,
-                     w->r > DELIVERY_R_ABSENT ? w->r : NAN, w->ppl_pct, ta_ms);
+  diagnosis_delivery(t->stream->diagnosis, t->index, (t->origin_us + w->start_us) / 1000, r, w->ppl_pct,
+                     ta_ms);
 }
 
 void stream_sound_tick(struct stream_track *t) {
-  const struct stream_options *options = &t->stream->options;
+  const struct delivery_view view = stream_view(t->stream, "");
   struct delivery_newest w;
-  if (delivery_newest_window(t->delivery, options->consumer, options->plc, &w) && w.start_us > t->judged_us)
-    judge(t, &w, ta_ms_of(t));
+  if (delivery_newest_window(t->delivery, &view, &w) && w.start_us > t->judged_us) judge(t, &w, ta_ms_of(t));
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */

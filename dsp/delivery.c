@@ -345,7 +345,8 @@ void delivery_tick(struct delivery *d, int64_t now_us) {
 
 /* After a change of frame length a frame stands for their mean. */
 static uint64_t length_us(const struct delivery_facts *f, uint64_t frames) {
-  return f->expected_frames > 0 ? frames * f->expected_us / f->expected_frames : 0;
+  if (f->expected_frames == 0) return 0;
+  return (uint64_t)((double)frames * ((double)f->expected_us / (double)f->expected_frames) + 0.5);
 }
 
 static void collect_bursts(const struct state *s, struct delivery_facts *f) {
@@ -408,18 +409,18 @@ void delivery_facts(const struct delivery *d, struct delivery_facts *out) {
   collect(&s, out);
 }
 
-double delivery_newest_r(const struct delivery *d, enum quality_consumer consumer, bool plc) {
-  return windows_newest_r(&d->state.windows, consumer, plc);
+double delivery_newest_r(const struct delivery *d, const struct delivery_view *view) {
+  return windows_newest_r(&d->state.windows, view);
 }
 
-bool delivery_newest_window(const struct delivery *d, enum quality_consumer consumer, bool plc,
+bool delivery_newest_window(const struct delivery *d, const struct delivery_view *view,
                             struct delivery_newest *out) {
   const struct windows *w = &d->state.windows;
   const struct window_counts *c = &w->previous;
   if (!w->has_previous || c->expected_us < WINDOW_EXPECTED_MIN_US) return false;
   out->start_us = c->index * WINDOW_US;
-  out->r = windows_newest_r(w, consumer, plc);
-  out->ppl_pct = 100.0 * (double)c->lost[consumer] / (double)c->expected_frames;
+  out->r = windows_newest_r(w, view);
+  out->ppl_pct = 100.0 * (double)c->lost[view->consumer] / (double)c->expected_frames;
   if (out->ppl_pct > 100) out->ppl_pct = 100;
   return true;
 }

@@ -51,6 +51,7 @@ enum { DELIVERY_WINDOWS_MAX = 720, PDV_BUCKETS = 1 + 1000 + 900 + 1 };
 struct delivery;       /* dsp/delivery.c's own; sized by delivery_bytes() */
 struct delivery_facts; /* dsp/delivery_facts.h */
 struct delivery_figures;
+struct delivery_view;
 
 enum quality_consumer { CONSUMER_PLAYOUT, CONSUMER_ASR_STREAM };
 
@@ -64,7 +65,7 @@ void delivery_tick(struct delivery *d, int64_t now_us);
 void delivery_facts(const struct delivery *d, struct delivery_facts *out);
 
 /* R of the newest full window of 10 s, or DELIVERY_R_ABSENT (dsp/delivery_facts.h). Cheap. */
-double delivery_newest_r(const struct delivery *d, enum quality_consumer consumer, bool plc);
+double delivery_newest_r(const struct delivery *d, const struct delivery_view *view);
 
 /* The newest full window of 10 s, as an alert sees it; false: there is none yet. Cheap. */
 struct delivery_newest {
@@ -72,7 +73,7 @@ struct delivery_newest {
   double r;         /* LQ, or DELIVERY_R_ABSENT */
   double ppl_pct;   /* its effective loss */
 };
-bool delivery_newest_window(const struct delivery *d, enum quality_consumer consumer, bool plc,
+bool delivery_newest_window(const struct delivery *d, const struct delivery_view *view,
                             struct delivery_newest *out);
 /* In the sound of the window that begins at start_us, `frames` of those that came were silence put in by somebody (5.8):
  * they count in its effective loss while it is one of the two newest, later no more. */

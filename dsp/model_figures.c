@@ -96,7 +96,8 @@ static void codec_figures(struct verdict *v, const struct delivery_view *view, s
   struct impairment row;
   bool known = only_mode(v->codec, view->plc, &row);
   double ceiling = emodel_scale(v->sound)->ceiling, clean, bpl = 0;
-  enum ie_basis basis = (enum ie_basis)f->ie_basis;
+  /* Stored facts may be damaged, or of a version with more kinds. */
+  enum ie_basis basis = f->ie_basis < IE_NONE ? (enum ie_basis)f->ie_basis : IE_NONE;
   out->ie = out->bpl = out->ie_eff = figure_absent(v->codec == NULL ? "no_codec" : no_ie);
   out->ie_basis = ie_basis_name(IE_NONE);
   if (v->codec == NULL) return;

@@ -134,13 +134,15 @@ void windows_spoil(struct windows *w, int64_t start_us, uint64_t frames) {
   }
 }
 
-double windows_newest_r(const struct windows *w, enum quality_consumer consumer, bool plc) {
+double windows_newest_r(const struct windows *w, const struct delivery_view *view) {
   struct coded_rating rating;
   if (!w->has_previous || w->previous.expected_us < WINDOW_EXPECTED_MIN_US) return DELIVERY_R_ABSENT;
   struct window_counts c = w->previous;
   if (c.coded.count == 0) c.coded = w->newest;
-  if (!window_rating(&c, consumer, plc, &rating) || rating.no_bpl) return DELIVERY_R_ABSENT;
-  return rating.r;
+  if (!window_rating(&c, view->consumer, view->plc, &rating) || rating.no_bpl) return DELIVERY_R_ABSENT;
+  double r = rating.r;
+  for (int i = 0; i < MOS_SCALES; i++) r -= rating.share[i] * leg_impairment(&view->leg, (enum mos_scale)i);
+  return r;
 }
 
 static void join(struct window_counts *into, const struct window_counts *from) {

@@ -300,25 +300,27 @@ static void a_stall_is_told_with_the_frame_that_ends_it(void **state) {
 static void the_newest_window_and_silence_put_into_it(void **state) {
   (void)state;
   struct delivery *d = delivery_new();
+  const struct delivery_view playout = {.consumer = CONSUMER_PLAYOUT},
+                             asr = {.consumer = CONSUMER_ASR_STREAM};
   struct delivery_newest w;
   feed_clear(&feed);
   feed_even(&feed, 0, 1200);
   for (size_t i = 0; i < feed.count; i++) {
-    bool known = delivery_newest_window(d, CONSUMER_PLAYOUT, false, &w);
+    bool known = delivery_newest_window(d, &playout, &w);
     if (i <= 500) assert_false(known);
     if (i >= 600) assert_true(known); /* the ledger is settled H behind */
     if (i % 50 != 0) delivery_frame(d, &feed.frame[i]);
   }
-  assert_true(delivery_newest_window(d, CONSUMER_PLAYOUT, false, &w));
+  assert_true(delivery_newest_window(d, &playout, &w));
   assert_int_equal(w.start_us, 10000000);
   near(w.ppl_pct, 2.0, 1e-9); /* 10 of 500 */
   double r = w.r;
   delivery_inserted_silence(d, 10000000, 15);
   delivery_inserted_silence(d, 0, 400); /* too old: handed on */
-  assert_true(delivery_newest_window(d, CONSUMER_PLAYOUT, false, &w));
+  assert_true(delivery_newest_window(d, &playout, &w));
   near(w.ppl_pct, 5.0, 1e-9);
   assert_true(w.r < r - 5);
-  assert_true(delivery_newest_window(d, CONSUMER_ASR_STREAM, false, &w));
+  assert_true(delivery_newest_window(d, &asr, &w));
   near(w.ppl_pct, 5.0, 1e-9);
   free(d);
 }

@@ -249,6 +249,43 @@ static void p9_p10_sums(void **state) {
   }
 }
 
+/* Whatever modes come: each window is rated or says why not, none above what its codec gives without loss,
+ * and the parts of a call weigh together what they weighed alone. */
+static void every_window_is_rated_or_says_why(void **state) {
+  (void)state;
+  static const enum codec_id ids[] = {CODEC_AMR_WB, CODEC_OPUS, CODEC_G722, CODEC_L16_16K, CODEC_PCMU};
+  FOR_EACH_SEED {
+    uint32_t x = seed;
+    random_feed(&feed, seed, seed % 2);
+    struct delivery *d = malloc(delivery_bytes());
+    delivery_init(d);
+    delivery_begin(d, codec_row(ids[seed % 5]), FRAME_US);
+    for (size_t i = 0; i < feed.count; i++) {
+      feed.frame[i].mode = codec_row(ids[seed % 5])->has_modes ? (uint8_t)below(&x, OPUS_BANDS) : 0;
+      feed.frame[i].coded = i == 0 || below(&x, 10) != 0;
+      feed.frame[i].payload_bytes = 20 + below(&x, 100);
+      delivery_frame(d, &feed.frame[i]);
+    }
+    memset(&facts, 0, sizeof facts);
+    delivery_facts(d, &facts);
+    free(d);
+    for (size_t m = 0; m < DELIVERY_MODELS; m++) {
+      if (facts.r_us[m] + facts.no_bpl_us[m] + facts.unrated_us[m] != facts.expected_us)
+        fail_msg("seed %u: %llu us of %llu rated", seed, (unsigned long long)facts.r_us[m],
+                 (unsigned long long)facts.expected_us);
+      if (facts.r_us[m] > 0 && !(facts.r_sum[m] / (double)facts.r_us[m] <= 148)) fail_msg("seed %u: R", seed);
+    }
+    uint64_t coded_us = facts.coded_us[0] + facts.coded_us[1] + facts.coded_us[2];
+    int64_t off_us = (int64_t)(coded_us - facts.clean_r_us);
+    if (off_us > 1000 || off_us < -1000) fail_msg("seed %u: scales are off by %d us", seed, (int)off_us);
+    other = facts;
+    delivery_merge(&other, &facts);
+    if (other.clean_r_us != 2 * facts.clean_r_us || other.active_us != 2 * facts.active_us ||
+        other.clean_r_sum != 2 * facts.clean_r_sum || other.ie_basis != facts.ie_basis)
+      fail_msg("seed %u: two parts do not weigh together", seed);
+  }
+}
+
 static void p11_any_input(void **state) {
   (void)state;
   FOR_EACH_SEED {
@@ -308,6 +345,7 @@ int main(void) {
       cmocka_unit_test_setup(p6_one_frame_later, seed_start),
       cmocka_unit_test_setup(p7_any_clock, seed_start),
       cmocka_unit_test_setup(p9_p10_sums, seed_start),
+      cmocka_unit_test_setup(every_window_is_rated_or_says_why, seed_start),
       cmocka_unit_test_setup(p11_any_input, seed_start),
       cmocka_unit_test_setup(p12_provenance, seed_start),
   };

@@ -380,6 +380,17 @@ static void old_facts_stay_readable(void **state) {
   is(figures.r_lq, before.r_lq.value - 10, 1e-9);
 }
 
+static void a_basis_from_elsewhere(void **state) {
+  (void)state;
+  static const uint64_t basis[] = {IE_NONE + 1, 99, UINT64_C(1) << 32, UINT64_MAX};
+  for (size_t i = 0; i < sizeof basis / sizeof basis[0]; i++) {
+    measure(CODEC_PCMU, 0, 160, 500, 0);
+    facts.ie_basis = basis[i];
+    compute("PCMU");
+    assert_string_equal(figures.ie_basis, "none");
+  }
+}
+
 static void without_a_codec(void **state) {
   (void)state;
   measure(CODEC_PCMU, 0, 160, 500, 0);
@@ -405,6 +416,7 @@ int main(void) {
       cmocka_unit_test_setup(wideband_delay, setup),
       cmocka_unit_test_setup(what_is_remembered, setup),
       cmocka_unit_test_setup(old_facts_stay_readable, setup),
+      cmocka_unit_test_setup(a_basis_from_elsewhere, setup),
       cmocka_unit_test_setup(without_a_codec, setup),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,22 +46,41 @@ static void borders(void **state) {
   }
 }
 
+static double newest_r(bool plc, const char *leg) {
+  const struct delivery_view view = {plc, CONSUMER_PLAYOUT, leg_codec_of(leg, good.codec)};
+  return windows_newest_r(&windows, &view);
+}
+
 static void the_newest_is_the_last_that_is_over(void **state) {
   (void)state;
-  assert_true(windows_newest_r(&windows, CONSUMER_PLAYOUT, false) == DELIVERY_R_ABSENT);
+  assert_true(newest_r(false, NULL) == DELIVERY_R_ABSENT);
   add(0, &good, 499);
-  assert_true(windows_newest_r(&windows, CONSUMER_PLAYOUT, false) == DELIVERY_R_ABSENT); /* still going on */
+  assert_true(newest_r(false, NULL) == DELIVERY_R_ABSENT); /* still going on */
   add(9980, &good, 1);
   add(10000, &lost, 100);
-  near(windows_newest_r(&windows, CONSUMER_PLAYOUT, false), 93.2, 1e-9);
+  near(newest_r(false, NULL), 93.2, 1e-9);
   add(12000, &good, 400);
   add(20000, &good, 1);
-  double bad = windows_newest_r(&windows, CONSUMER_PLAYOUT, false);
+  double bad = newest_r(false, NULL);
   assert_true(bad < 60 && bad > DELIVERY_R_ABSENT);
-  assert_true(windows_newest_r(&windows, CONSUMER_PLAYOUT, true) > bad); /* concealment helps */
+  assert_true(newest_r(true, NULL) > bad); /* concealment helps */
   add(30000, &good, 1);
-  assert_true(windows_newest_r(&windows, CONSUMER_PLAYOUT, false) ==
-              DELIVERY_R_ABSENT); /* under 5 s of sound */
+  assert_true(newest_r(false, NULL) == DELIVERY_R_ABSENT); /* under 5 s of sound */
+}
+
+static void the_newest_through_its_leg(void **state) {
+  (void)state;
+  good.codec = codec_row(CODEC_OPUS);
+  good.mode = OPUS_SWB;
+  add(0, &good, 250);
+  good.mode = OPUS_NB;
+  add(5000, &good, 250);
+  add(10000, &good, 1);
+  double r = newest_r(false, "OPUS"); /* all of 160 bytes: 40 and 11 kbit/s CBR */
+  near(r, (148 - 15.90 + 93.2 - 2.03) / 2, 1e-9);
+  near(newest_r(false, NULL), r, 0);
+  near(newest_r(false, "PCMU"), r - 54.8 / 2, 1e-9);
+  near(newest_r(false, "G722"), r - (32 + 13) / 2.0, 1e-9);
 }
 
 static void short_end_joins(void **state) {
@@ -215,6 +234,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(borders, setup),
       cmocka_unit_test_setup(the_newest_is_the_last_that_is_over, setup),
+      cmocka_unit_test_setup(the_newest_through_its_leg, setup),
       cmocka_unit_test_setup(short_end_joins, setup),
       cmocka_unit_test_setup(pauses_have_no_window, setup),
       cmocka_unit_test_setup(each_from_its_own_loss, setup),
