@@ -74,6 +74,9 @@ static void idle_a_law_is_silence_with_dc(void **state) {
   near(rig.figures.dc, 0.00024, 0.00001);
   none(rig.figures.active_level_dbov, "silent");
   none(rig.figures.noise_dbov, "digital_silence");
+  for (size_t k = 0; k < 24000; k++) pcm[k] = k % 3 == 0 ? 8 : -8; /* 0xD5 and 0x55: -72 dBov */
+  run(24000, PCMA_CEILING, PCMA_IDLE);
+  none(rig.figures.noise_dbov, "digital_silence");
   assert_false(has_flag(&rig.figures, "dc_offset"));
 }
 
@@ -249,6 +252,35 @@ static void drop_outs_reach_the_figures(void **state) {
        2 * 60e6 / (rig.figures.activity_share.value * (double)rig.facts.measured_us), 0.01);
 }
 
+/* Frames begin anew behind a hole, and what was told already is not told again. */
+static void holes_and_repeated_places(void **state) {
+  (void)state;
+  rig_free(&rig);
+  rig_open(&rig, 8000, 32767, 0, false);
+  tone(pcm, 0, 8000, 1000, 0.5);
+  signal_pcm(rig.signal, 0, pcm, 100);
+  signal_pcm(rig.signal, 200, pcm, 220); /* 100 never came: one frame, not two */
+  rig_figures(&rig);
+  assert_int_equal(rig.facts.measured_us, 20000);
+  assert_int_equal(rig.facts.missing_us, 12500);
+  signal_pcm(rig.signal, 200, pcm, 220);
+  signal_pcm(rig.signal, 0, pcm, 400);
+  signal_pcm(rig.signal, 400, pcm, 120); /* 100 of them are new: the second frame */
+  rig_figures(&rig);
+  assert_int_equal(rig.facts.measured_us, 40000);
+  signal_pcm(rig.signal, 520, pcm, 0);
+  signal_pcm(rig.signal, 520, NULL, 8000);
+  signal_pcm(rig.signal, 440, NULL, 8000); /* known */
+  rig_figures(&rig);
+  assert_int_equal(rig.facts.missing_us, 1012500);
+  signal_pcm(rig.signal, 8520, pcm, 160);
+  signal_pcm(rig.signal, 8680, NULL, 80);
+  signal_pcm(rig.signal, 8760, pcm, 160); /* the same 20 ms, but not beside the others */
+  rig_close(&rig);
+  assert_int_equal(rig.facts.measured_us, 80000);
+  near(rig.figures.repeated_frames, 0, 0);
+}
+
 /* Sums of a day at the ends of the range, by adding up an hour's facts. */
 static void a_day_fits(void **state) {
   (void)state;
@@ -276,6 +308,7 @@ int main(void) {
       cmocka_unit_test_teardown(parts_add_up, teardown),
       cmocka_unit_test_teardown(formats_add_up, teardown),
       cmocka_unit_test(rows_cover_the_facts),
+      cmocka_unit_test_teardown(holes_and_repeated_places, teardown),
       cmocka_unit_test_teardown(drop_outs_reach_the_figures, teardown),
       cmocka_unit_test_teardown(a_day_fits, teardown),
   };
