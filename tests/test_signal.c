@@ -257,7 +257,7 @@ static void holes_and_repeated_places(void **state) {
   (void)state;
   rig_free(&rig);
   rig_open(&rig, 8000, 32767, 0, false);
-  tone(pcm, 0, 8000, 1000, 0.5);
+  tone(pcm, 0, 8000, 1013, 0.5);
   signal_pcm(rig.signal, 0, pcm, 100);
   signal_pcm(rig.signal, 200, pcm, 220); /* 100 never came: one frame, not two */
   rig_figures(&rig);
