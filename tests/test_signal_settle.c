@@ -157,7 +157,7 @@ static void a_window_is_by_itself(void **state) {
 }
 
 /* A minute of loud ring-back is no speech level, and speech beside it keeps its own. */
-static void tones_and_noise_are_left_out_of_levels(void **state) {
+static void tones_and_music_are_left_out_of_levels(void **state) {
   (void)state;
   rig_free(&rig);
   rig_open(&rig, 8000, 32767, 0, false);
@@ -174,18 +174,35 @@ static void tones_and_noise_are_left_out_of_levels(void **state) {
   near(rig.figures.rms_dbov, signal_window(rig.signal)->rms_dbov.value, 0.1);
   rig_free(&rig);
   rig_open(&rig, 8000, 32767, 0, false);
-  silence(pcm, 0, 80000);
-  mix_noise(pcm, 0, 80000, 0.05, 3); /* steady, without peaks: only the detector can tell */
+  for (size_t k = 0; k < 80000; k++) { /* a beat four times a second: only the detector can tell */
+    double t = (double)k / 8000;
+    pcm[k] = (int16_t)(6000 * (1 + 0.8 * sin(2 * M_PI * 4 * t)) * sin(2 * M_PI * 660 * t));
+  }
   rig_label(&rig, pcm, 80000, false);
   rig_close(&rig);
   assert_int_equal(rig.facts.other_us, 10000000);
   none(rig.figures.active_level_dbov, "non_speech");
   none(rig.figures.snr_db, "non_speech");
+  none(rig.figures.noise_dbov, "too_little_silence"); /* nor is it noise */
   rig_free(&rig);
   rig_open(&rig, 8000, 32767, 0, false);
   rig_feed(&rig, pcm, 80000);
   rig_close(&rig);
   assert_int_equal(rig.facts.other_us, 0);
+}
+
+/* Loud hiss is noise, and stays a level. */
+static void hiss_is_noise(void **state) {
+  (void)state;
+  rig_free(&rig);
+  rig_open(&rig, 8000, 32767, 0, false);
+  silence(pcm, 0, 80000);
+  mix_noise(pcm, 0, 80000, 0.05, 3);
+  rig_label(&rig, pcm, 80000, false);
+  rig_close(&rig);
+  assert_int_equal(rig.facts.other_us, 0);
+  near(rig.figures.noise_dbov, -26.3, 0.5);
+  near(rig.figures.active_level_dbov, -26, 0.2);
 }
 
 /* A quiet line that somebody listens on is not music. */
@@ -266,7 +283,8 @@ int main(void) {
       cmocka_unit_test_teardown(a_hole_ends_the_quiet, teardown),
       cmocka_unit_test_teardown(a_window_waits_for_its_decisions, teardown),
       cmocka_unit_test_teardown(a_window_is_by_itself, teardown),
-      cmocka_unit_test_teardown(tones_and_noise_are_left_out_of_levels, teardown),
+      cmocka_unit_test_teardown(tones_and_music_are_left_out_of_levels, teardown),
+      cmocka_unit_test_teardown(hiss_is_noise, teardown),
       cmocka_unit_test_teardown(background_is_no_music, teardown),
       cmocka_unit_test_teardown(hum_of_the_pauses, teardown),
       cmocka_unit_test_teardown(bandwidth_of_16_khz, teardown),
