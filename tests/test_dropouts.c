@@ -25,8 +25,11 @@ static void put(size_t from, size_t samples, int16_t value, int16_t other) {
   for (size_t k = from; k < from + samples; k++) pcm[k] = k % 3 == 0 ? other : value;
 }
 
+static uint32_t ptime = 20;
+
 static void run(int16_t idle) {
   dropouts_init(&found, 8000, idle);
+  dropouts_ptime(&found, ptime);
   for (size_t at = 0; at < TOTAL; at += FRAME) {
     uint32_t peak = 0;
     double sum = 0;
@@ -95,6 +98,39 @@ static void part_of_a_frame_is_none(void **state) {
   assert_int_equal(found.inserted_frames, 1);
 }
 
+static void run_ptime(uint32_t ptime_ms) {
+  ptime = ptime_ms;
+  run(0);
+  ptime = 20;
+}
+
+/* Frames of the codec of other lengths than 20 ms. */
+static void frames_of_the_codec(void **state) {
+  (void)state;
+  put(2400, 240, 0, 0);  /* frame 10 of 30 ms */
+  put(5040, 480, 0, 0);  /* 21 and 22: begin inside 20 ms of ours */
+  put(9600, 2400, 0, 0); /* 10 */
+  put(14400, 320, 0, 0); /* two of 20 ms */
+  run_ptime(30);
+  assert_int_equal(found.inserted_frames, 1 + 2 + 10);
+  run_ptime(20);
+  assert_int_equal(found.inserted_frames, 2);
+  make_voice(0.1);
+  put(1600, 80, 0, 0);
+  put(3280, 80, 0, 0);
+  put(5120, 79, 0, 0);
+  put(8080, 400, 0, 0);
+  run_ptime(10);
+  assert_int_equal(found.inserted_frames, 1 + 1 + 5);
+  run_ptime(25); /* unknown: 20 */
+  assert_int_equal(found.inserted_frames, 0);
+  make_voice(0.1);
+  put(4640, 320, 30, -30); /* loud only in the half of the frame in which it begins */
+  put(5040, 240, 0, 0);
+  run_ptime(30);
+  assert_int_equal(found.inserted_frames, 1);
+}
+
 static void speech_on_both_sides_within_40_ms(void **state) {
   (void)state;
   put(10 * FRAME, FRAME, 0, 0);
@@ -128,6 +164,7 @@ static void a_hole_is_no_side(void **state) {
   dropouts_frame(&found, pcm + FRAME, pcm, 0, 0);
   dropouts_break(&found);
   dropouts_frame(&found, pcm + 2 * FRAME, NULL, 5000, 1e6);
+  dropouts_break(&found);
   dropouts_frame(&found, pcm + FRAME, NULL, 0, 0);
   dropouts_frame(&found, pcm + 2 * FRAME, pcm + FRAME, 5000, 1e6);
   assert_int_equal(found.inserted_frames, 0);
@@ -179,6 +216,7 @@ int main(void) {
       cmocka_unit_test_setup(idle_code_of_a_law_has_two_signs, setup),
       cmocka_unit_test_setup(negative_samples_are_no_silence, setup),
       cmocka_unit_test_setup(part_of_a_frame_is_none, setup),
+      cmocka_unit_test_setup(frames_of_the_codec, setup),
       cmocka_unit_test_setup(speech_on_both_sides_within_40_ms, setup),
       cmocka_unit_test_setup(silence_at_the_ends_is_none, setup),
       cmocka_unit_test_setup(a_hole_is_no_side, setup),

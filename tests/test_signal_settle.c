@@ -218,6 +218,13 @@ static void background_is_no_music(void **state) {
   assert_int_equal(rig.facts.other_us, 0);
   near(rig.figures.hum_hz, 50, 0);
   near(rig.figures.hum_dbov, -53.5, 0.3);
+  rig_free(&rig);
+  rig_open(&rig, 8000, 32767, 0, false);
+  mix_tone(pcm, 0, 160000, 1000, 8000, 0.003);
+  rig_label(&rig, pcm, 160000, false);
+  rig_close(&rig);
+  assert_true(rig.figures.activity_share.value > 0.95);
+  assert_int_equal(rig.facts.other_us, 0);
 }
 
 static void hum_of_the_pauses(void **state) {
