@@ -78,7 +78,7 @@ void dropouts_frame(struct dropouts *d, const int16_t *pcm, const int16_t *befor
   compare(d, pcm, before, mean_square);
   find_silence(d, pcm, is_loud);
   if (d->wait > 0) {
-    if (is_loud) d->inserted_frames += d->waiting;
+    if (is_loud) d->inserted_samples += (uint64_t)d->waiting * (uint64_t)d->unit_samples;
     d->wait = is_loud ? 0 : d->wait - 1;
   }
   if (is_loud) {

@@ -24,11 +24,11 @@ struct dropouts {
   bool after_loud;                      /* they began within 40 ms of something loud */
   uint32_t waiting, wait;               /* units that count if one of the next `wait` frames is loud */
   uint32_t repeat_run;
-  uint64_t inserted_frames, repeated_frames, repeating_frames;
+  uint64_t inserted_samples, repeated_frames, repeating_frames;
 };
 
 void dropouts_init(struct dropouts *d, uint32_t rate_hz, int16_t idle);
-/* The length of the codec's frames: 10, 20 (until told), 30, 40 or 60 ms. Another one is ignored. */
+/* The length of the codec's frames: a multiple of 10 ms up to 60, 20 until told. Another one is ignored. */
 void dropouts_ptime(struct dropouts *d, uint32_t ptime_ms);
 /* 20 ms. `before`: the 20 ms it adjoins, NULL if there are none. `peak`: greatest |sample|;
  * `mean_square` in steps of 16 bits. */

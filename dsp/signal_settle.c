@@ -28,7 +28,9 @@ void signal_read(const struct signal *s, struct signal_counts *out) {
   out->dc_sum = s->dc_sum;
   out->clip_samples = s->clip.samples;
   out->clip_events = s->clip.events;
-  out->inserted_frames = s->dropouts.inserted_frames;
+  /* Of 20 ms, whatever the codec's are. */
+  out->inserted_frames =
+      (s->dropouts.inserted_samples + s->dropouts.frame_samples / 2) / s->dropouts.frame_samples;
   out->repeated_frames = s->dropouts.repeated_frames;
   out->repeating_frames = s->dropouts.repeating_frames;
   out->mute_gaps = s->gaps.count;

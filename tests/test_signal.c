@@ -252,6 +252,22 @@ static void drop_outs_reach_the_figures(void **state) {
        2 * 60e6 / (rig.figures.activity_share.value * (double)rig.facts.measured_us), 0.01);
 }
 
+/* A codec's frames of 60 ms: inserted silence lies on their borders, and is told in frames of 20 ms. */
+static void longer_frames_of_the_codec(void **state) {
+  (void)state;
+  static const size_t begins[] = {17280, 17600}; /* at 2.16 s, and between two */
+  for (size_t i = 0; i < 2; i++) {
+    size_t n = medley(pcm) / 160 * 160;
+    silence(pcm, begins[i], 480);
+    rig_free(&rig);
+    rig_open(&rig, 8000, 32767, 0, false);
+    signal_ptime(rig.signal, 60);
+    rig_feed(&rig, pcm, n);
+    rig_close(&rig);
+    near(rig.figures.inserted_silence_frames, i == 0 ? 3 : 0, 0);
+  }
+}
+
 /* Frames begin anew behind a hole, and what was told already is not told again. */
 static void holes_and_repeated_places(void **state) {
   (void)state;
@@ -377,6 +393,7 @@ int main(void) {
       cmocka_unit_test_teardown(parts_add_up, teardown),
       cmocka_unit_test_teardown(formats_add_up, teardown),
       cmocka_unit_test(rows_cover_the_facts),
+      cmocka_unit_test_teardown(longer_frames_of_the_codec, teardown),
       cmocka_unit_test_teardown(holes_and_repeated_places, teardown),
       cmocka_unit_test_teardown(drop_outs_reach_the_figures, teardown),
       cmocka_unit_test_teardown(whatever_comes, teardown),
