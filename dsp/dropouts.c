@@ -4,7 +4,7 @@
 
 enum {
   FRAMES_PER_S = 50,
-  RUN_MAX = 10,   /* frames: longer silence is a switched-off sender's */
+  RUN_MAX = 10,   /* longer silence is a switched-off sender's */
   NEAR_FRAMES = 2 /* 40 ms */
 };
 static const double loud = 33954.7;    /* mean square at -45 dBov */
@@ -13,8 +13,14 @@ static const double audible = 1073.74; /* at -60: below, quiet codes repeat by t
 void dropouts_init(struct dropouts *d, uint32_t rate_hz, int16_t idle) {
   *d = (struct dropouts){.frame_samples = rate_hz / FRAMES_PER_S,
                          .border_samples = rate_hz / 1000,
+                         .unit_samples = rate_hz / FRAMES_PER_S,
                          .idle = idle,
                          .since_loud = NEAR_FRAMES};
+}
+
+void dropouts_ptime(struct dropouts *d, uint32_t ptime_ms) {
+  if (ptime_ms >= 10 && ptime_ms <= 60 && ptime_ms % 10 == 0)
+    d->unit_samples = (int64_t)d->border_samples * ptime_ms;
 }
 
 /* Signless: a negative sample is no quieter than a positive one. */
@@ -22,31 +28,29 @@ static bool is_idle(const struct dropouts *d, int32_t sample) {
   return (sample < 0 ? -sample : sample) <= d->idle;
 }
 
-/* Idle samples at the border of a frame that has others too are at most border_samples. */
-static bool ends_at_border(const struct dropouts *d, const int16_t *pcm) {
-  size_t n = 0;
-  while (n <= d->border_samples && is_idle(d, pcm[n])) n++;
-  return n <= d->border_samples;
-}
-
-static bool begins_at_border(const struct dropouts *d, const int16_t *before) {
-  size_t n = 0;
-  while (n <= d->border_samples && is_idle(d, before[d->frame_samples - 1 - n])) n++;
-  return n <= d->border_samples;
-}
-
-static void silent_frame(struct dropouts *d, const int16_t *before) {
-  if (d->silent_run == 0)
-    d->inserted = before != NULL && d->since_loud < NEAR_FRAMES && begins_at_border(d, before);
-  d->silent_run++;
-}
-
-static void other_frame(struct dropouts *d, const int16_t *pcm) {
-  if (d->silent_run > 0 && d->silent_run <= RUN_MAX && d->inserted && ends_at_border(d, pcm)) {
-    d->waiting = d->silent_run;
+/* The idle samples end here: they are inserted frames if whole units of the codec lie in them and hardly
+ * anything else. */
+static void end_silence(struct dropouts *d, int64_t end) {
+  int64_t unit = d->unit_samples, border = (int64_t)d->border_samples, start = end - d->idle_samples;
+  int64_t first = (start + unit - 1) / unit * unit, last = end / unit * unit;
+  int64_t units = (last - first) / unit;
+  if (d->after_loud && first - start <= border && end - last <= border && units >= 1 && units <= RUN_MAX) {
+    d->waiting = (uint32_t)units;
     d->wait = NEAR_FRAMES;
   }
-  d->silent_run = 0;
+  d->idle_samples = 0;
+}
+
+static void find_silence(struct dropouts *d, const int16_t *pcm, bool loud_frame) {
+  size_t count = d->frame_samples, lead = 0, trail = 0;
+  while (lead < count && is_idle(d, pcm[lead])) lead++;
+  if (d->idle_samples == 0) d->after_loud = d->since_loud < NEAR_FRAMES;
+  d->idle_samples += (int64_t)lead;
+  if (lead == count) return;
+  end_silence(d, d->samples + (int64_t)lead);
+  while (is_idle(d, pcm[count - 1 - trail])) trail++;
+  d->idle_samples = (int64_t)trail;
+  d->after_loud = loud_frame || d->since_loud < NEAR_FRAMES - 1;
 }
 
 static void end_repeats(struct dropouts *d) {
@@ -70,15 +74,11 @@ static void compare(struct dropouts *d, const int16_t *pcm, const int16_t *befor
 
 void dropouts_frame(struct dropouts *d, const int16_t *pcm, const int16_t *before, uint32_t peak,
                     double mean_square) {
-  bool idle = peak <= (uint32_t)d->idle, is_loud = !idle && mean_square > loud;
+  bool is_loud = peak > (uint32_t)d->idle && mean_square > loud;
   compare(d, pcm, before, mean_square);
-  if (idle) {
-    silent_frame(d, before);
-  } else {
-    other_frame(d, pcm);
-  }
+  find_silence(d, pcm, is_loud);
   if (d->wait > 0) {
-    if (is_loud) d->inserted_frames += d->waiting;
+    if (is_loud) d->inserted_samples += (uint64_t)d->waiting * (uint64_t)d->unit_samples;
     d->wait = is_loud ? 0 : d->wait - 1;
   }
   if (is_loud) {
@@ -86,11 +86,12 @@ void dropouts_frame(struct dropouts *d, const int16_t *pcm, const int16_t *befor
   } else if (d->since_loud < NEAR_FRAMES) {
     d->since_loud++;
   }
+  d->samples += (int64_t)d->frame_samples;
 }
 
 void dropouts_break(struct dropouts *d) {
   end_repeats(d);
   d->since_loud = NEAR_FRAMES;
-  d->silent_run = d->wait = 0;
-  d->inserted = false;
+  d->idle_samples = d->samples = 0;
+  d->wait = 0;
 }

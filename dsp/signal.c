@@ -45,6 +45,10 @@ void signal_begin(struct signal *s, uint32_t rate_hz, int16_t ceiling, int16_t i
   steady_init(&s->steady, rate_hz);
 }
 
+void signal_ptime(struct signal *s, uint32_t ptime_ms) {
+  dropouts_ptime(&s->dropouts, ptime_ms);
+}
+
 /* ---- a whole frame ---- */
 
 /* The newest `count` samples up to the end of `pcm`; false when they reach into a hole. */

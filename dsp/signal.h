@@ -30,6 +30,10 @@ void signal_init(struct signal *s);
  * measured. `ceiling` and `idle`: greatest |sample| the codec can give and that of its silence
  * (codec.h: pcm_ceiling, pcm_idle; of the leg's codec, if that is known and the stream is linear). */
 void signal_begin(struct signal *s, uint32_t rate_hz, int16_t ceiling, int16_t idle);
+/* The length of the codec's frames from here on: inserted silence is whole frames of the codec (and is
+ * told in frames of 20 ms all the same). A multiple of 10 ms up to 60, 20 from signal_begin() on until
+ * told; others are ignored. */
+void signal_ptime(struct signal *s, uint32_t ptime_ms);
 /* An assembler_sink; `arg` is the struct signal. Sound before signal_begin() is ignored. */
 void signal_pcm(void *arg, int64_t position_samples, const int16_t *pcm, size_t samples);
 /* The detector's settled decisions, in rising time without gaps; ms from the track's first frame. */

@@ -35,7 +35,8 @@ struct signal_facts {
   /* 5.5: blocks of 1 s without speech; those in runs of three or more with hum, and their powers. */
   uint64_t hum_blocks, hum_50_blocks, hum_60_blocks;
   double hum_50_power, hum_60_power;
-  uint64_t inserted_silence_frames, repeated_frames, repeating_frames, mute_gaps;
+  uint64_t inserted_silence_frames; /* 5.8, of 20 ms as all frames here */
+  uint64_t repeated_frames, repeating_frames, mute_gaps;
   /* 5.9: spectra taken during speech at 16 kHz, powers of 0.3 to 3.4 and of 4.2 to 7 kHz. */
   uint64_t band_spectra, narrow_us; /* narrow_us: sound at 8 kHz */
   double band_low, band_high;

@@ -15,8 +15,11 @@ enum {
 
 /* 5.6. Unbroken speech has a modulation of 0.75 (dsp/steady.h); 0.3 of it. Below the level of 5.3's
  * "very low" it is background, whatever it is. */
-static const double other_activity = 0.95, other_modulation = 0.225, other_lasting = 0.15, other_speech = 0.1,
+static const double other_activity = 0.95, other_modulation = 0.225, other_lasting = 0.15,
                     other_level_dbov = -46;
+/* Rhythmic music moves as speech does (0.55): there the voice detector's word is taken, if any peaks last
+ * at all. Rain, sea and hiss have none (below 0.02) and stay what they are: noise. */
+static const double unvoiced_speech = 0.1, unvoiced_lasting = 0.05;
 
 /* ---- counters ---- */
 
@@ -25,7 +28,9 @@ void signal_read(const struct signal *s, struct signal_counts *out) {
   out->dc_sum = s->dc_sum;
   out->clip_samples = s->clip.samples;
   out->clip_events = s->clip.events;
-  out->inserted_frames = s->dropouts.inserted_frames;
+  /* Of 20 ms, whatever the codec's are. */
+  out->inserted_frames =
+      (s->dropouts.inserted_samples + s->dropouts.frame_samples / 2) / s->dropouts.frame_samples;
   out->repeated_frames = s->dropouts.repeated_frames;
   out->repeating_frames = s->dropouts.repeating_frames;
   out->mute_gaps = s->gaps.count;
@@ -48,19 +53,21 @@ static void subtract(struct signal_counts *from, const struct signal_counts *par
 
 /* ---- windows: first their sound is complete, then their decisions ---- */
 
-/* Music, a tone, a machine: steady as speech is not, or the voice detector hears next to no voice in it. */
+/* Music, a tone, a machine. */
 static bool is_other(const struct signal *s) {
   const struct signal_window *w = &s->closing_window;
   const struct steady_result *steady = &s->closing_steady;
   if (w->measured_ms < OTHER_MIN_MS || w->active_level_dbov.absent != NULL ||
-      w->active_level_dbov.value < other_level_dbov || w->activity_share.value <= other_activity)
+      w->active_level_dbov.value < other_level_dbov || w->activity_share.value <= other_activity ||
+      !steady->enough)
     return false;
-  uint64_t decided_ms = s->window_decided_us / 1000;
-  if (decided_ms >= OTHER_MIN_MS && (double)s->window_speech_us < other_speech * (double)s->window_decided_us)
-    return true;
-  return steady->enough && steady->modulation < other_modulation && steady->lasting > other_lasting;
+  bool unvoiced = s->window_decided_us >= OTHER_MIN_MS * 1000 &&
+                  (double)s->window_speech_us < unvoiced_speech * (double)s->window_decided_us;
+  return (unvoiced && steady->lasting > unvoiced_lasting) ||
+         (steady->modulation < other_modulation && steady->lasting > other_lasting);
 }
 
+/* Out of the levels of speech, and out of the noise beneath it. */
 static void exclude(struct signal *s) {
   struct signal_facts *f = &s->facts;
   const struct p56_counters *level = &s->closing_counts.level;
@@ -68,6 +75,7 @@ static void exclude(struct signal *s) {
   f->other_samples += level->samples;
   f->other_power += level->power;
   for (int j = 0; j < P56_THRESHOLDS; j++) f->other_active[j] += level->active[j];
+  for (int i = 0; i < NOISE_BUCKETS; i++) f->noise[i] -= s->window_noise[i];
 }
 
 static void publish(struct signal *s) {

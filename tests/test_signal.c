@@ -74,6 +74,9 @@ static void idle_a_law_is_silence_with_dc(void **state) {
   near(rig.figures.dc, 0.00024, 0.00001);
   none(rig.figures.active_level_dbov, "silent");
   none(rig.figures.noise_dbov, "digital_silence");
+  for (size_t k = 0; k < 24000; k++) pcm[k] = k % 3 == 0 ? 8 : -8; /* 0xD5 and 0x55: -72 dBov */
+  run(24000, PCMA_CEILING, PCMA_IDLE);
+  none(rig.figures.noise_dbov, "digital_silence");
   assert_false(has_flag(&rig.figures, "dc_offset"));
 }
 
@@ -249,6 +252,120 @@ static void drop_outs_reach_the_figures(void **state) {
        2 * 60e6 / (rig.figures.activity_share.value * (double)rig.facts.measured_us), 0.01);
 }
 
+/* A codec's frames of 60 ms: inserted silence lies on their borders, and is told in frames of 20 ms. */
+static void longer_frames_of_the_codec(void **state) {
+  (void)state;
+  static const size_t begins[] = {17280, 17600}; /* at 2.16 s, and between two */
+  for (size_t i = 0; i < 2; i++) {
+    size_t n = medley(pcm) / 160 * 160;
+    silence(pcm, begins[i], 480);
+    rig_free(&rig);
+    rig_open(&rig, 8000, 32767, 0, false);
+    signal_ptime(rig.signal, 60);
+    rig_feed(&rig, pcm, n);
+    rig_close(&rig);
+    near(rig.figures.inserted_silence_frames, i == 0 ? 3 : 0, 0);
+  }
+}
+
+/* Frames begin anew behind a hole, and what was told already is not told again. */
+static void holes_and_repeated_places(void **state) {
+  (void)state;
+  rig_free(&rig);
+  rig_open(&rig, 8000, 32767, 0, false);
+  tone(pcm, 0, 8000, 1013, 0.5);
+  signal_pcm(rig.signal, 0, pcm, 100);
+  signal_pcm(rig.signal, 200, pcm, 220); /* 100 never came: one frame, not two */
+  rig_figures(&rig);
+  assert_int_equal(rig.facts.measured_us, 20000);
+  assert_int_equal(rig.facts.missing_us, 12500);
+  signal_pcm(rig.signal, 200, pcm, 220);
+  signal_pcm(rig.signal, 0, pcm, 400);
+  signal_pcm(rig.signal, 400, pcm, 120); /* 100 of them are new: the second frame */
+  rig_figures(&rig);
+  assert_int_equal(rig.facts.measured_us, 40000);
+  signal_pcm(rig.signal, 520, pcm, 0);
+  signal_pcm(rig.signal, 520, NULL, 8000);
+  signal_pcm(rig.signal, 440, NULL, 8000); /* known */
+  rig_figures(&rig);
+  assert_int_equal(rig.facts.missing_us, 1012500);
+  signal_pcm(rig.signal, 8520, pcm, 160);
+  signal_pcm(rig.signal, 8680, NULL, 80);
+  signal_pcm(rig.signal, 8760, pcm, 160); /* the same 20 ms, but not beside the others */
+  rig_close(&rig);
+  assert_int_equal(rig.facts.measured_us, 80000);
+  near(rig.figures.repeated_frames, 0, 0);
+}
+
+static void sane(struct figure f, double low, double high) {
+  if (f.absent == NULL && !(f.value >= low && f.value <= high))
+    fail_msg("%g, not %g to %g", f.value, low, high);
+}
+
+/* Any sound, places, formats and decisions in any order: no figure leaves its range, nothing is counted
+ * twice, and a look changes nothing. */
+static void whatever_comes(void **state) {
+  (void)state;
+  static const uint32_t rates[] = {8000, 16000, 8000, 48000, 24000, 11025, 12000};
+  static int16_t piece[20000];
+  static struct signal_facts again;
+  uint32_t seed = 20261127;
+  print_message("seed %u\n", seed);
+  for (int round = 0; round < 60; round++) {
+    int64_t at = 0, decided_ms = 0;
+    uint64_t fed_us = 0;
+    rig_free(&rig);
+    rig_open(&rig, 8000, 32124, 8, false);
+    for (int step = 0; step < 300; step++) {
+      uint32_t r = seed = seed * 1664525 + 1013904223, what = r >> 28;
+      size_t n = (r >> 8) % (what == 0 ? 20000 : 700);
+      for (size_t i = 0; i < n; i++) {
+        seed = seed * 1664525 + 1013904223;
+        piece[i] = (int16_t)(what < 4    ? (int32_t)(seed >> 16)
+                             : what < 8  ? 0
+                             : what < 12 ? -32768
+                                         : (int32_t)(seed >> 24));
+      }
+      if (what == 15 && r % 5 == 0) {
+        rig.rate_hz = rates[r / 5 % 7];
+        at = at * 8;
+        signal_begin(rig.signal, rig.rate_hz, 32767, 0);
+      }
+      if (what == 14) at += r % 90000;
+      if (what == 13) at -= r % 500;
+      signal_pcm(rig.signal, at, what == 12 ? NULL : piece, n);
+      if (what != 12) fed_us += n * 1000000 / rig.rate_hz + 1;
+      at += (int64_t)n;
+      int64_t now_ms = at * 1000 / rig.rate_hz - 120;
+      if (r % 3 != 0 && now_ms > decided_ms) {
+        signal_speech(rig.signal, decided_ms, now_ms, r % 2 == 0);
+        decided_ms = now_ms;
+      }
+      rig_figures(&rig);
+      signal_facts(rig.signal, &again);
+      assert_memory_equal(&again, &rig.facts, sizeof again);
+    }
+    rig_close(&rig);
+    const struct signal_facts *f = &rig.facts;
+    const struct signal_figures *g = &rig.figures;
+    uint64_t quiet = 0;
+    for (int i = 0; i < NOISE_BUCKETS; i++) quiet += f->noise[i];
+    assert_true(f->measured_us > 0 && f->measured_us <= fed_us);
+    assert_true(f->speech_us + f->undecided_us + quiet * 20000 <= f->measured_us);
+    assert_true(f->clip_samples <= f->samples && f->clip_events * 3 <= f->clip_samples);
+    assert_true(f->other_us <= f->measured_us);
+    for (int j = 0; j < P56_THRESHOLDS; j++)
+      assert_true(f->active[j] <= f->samples && (j == 0 || f->active[j] <= f->active[j - 1]));
+    sane(g->active_level_dbov, -100, 3.1);
+    sane(g->rms_dbov, -200, 3.1);
+    sane(g->activity_share, 0, 1);
+    sane(g->noise_dbov, -103, 3.1);
+    sane(g->dc, -1, 1);
+    sane(g->hum_dbov, -55, 3.1);
+    sane(g->mute_gaps_per_min, 0, 3000);
+  }
+}
+
 /* Sums of a day at the ends of the range, by adding up an hour's facts. */
 static void a_day_fits(void **state) {
   (void)state;
@@ -276,7 +393,10 @@ int main(void) {
       cmocka_unit_test_teardown(parts_add_up, teardown),
       cmocka_unit_test_teardown(formats_add_up, teardown),
       cmocka_unit_test(rows_cover_the_facts),
+      cmocka_unit_test_teardown(longer_frames_of_the_codec, teardown),
+      cmocka_unit_test_teardown(holes_and_repeated_places, teardown),
       cmocka_unit_test_teardown(drop_outs_reach_the_figures, teardown),
+      cmocka_unit_test_teardown(whatever_comes, teardown),
       cmocka_unit_test_teardown(a_day_fits, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

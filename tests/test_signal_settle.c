@@ -55,6 +55,72 @@ static void noise_needs_a_second_and_a_detector(void **state) {
   assert_int_equal(rig.facts.undecided_us, 3000000);
 }
 
+/* Decisions of any length, later than the sound; half a frame of speech makes it speech. */
+static void decisions_meet_their_frames(void **state) {
+  (void)state;
+  rig_free(&rig);
+  rig_open(&rig, 8000, 32767, 0, false);
+  tone(pcm, 0, 80000, 300, 0.1);
+  rig_feed(&rig, pcm, 960); /* 6 frames */
+  static const struct {
+    int64_t to_ms;
+    bool speech;
+  } rows[] = {{5, true},  {20, false}, {30, true}, {40, false},
+              {49, true}, {65, false}, {80, true}, {120, false}};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    signal_speech(rig.signal, i > 0 ? rows[i - 1].to_ms : 0, rows[i].to_ms, rows[i].speech);
+  rig_figures(&rig);
+  assert_int_equal(rig.facts.speech_us, 40000); /* the second and the fourth */
+  assert_int_equal(rig.facts.undecided_us, 0);
+  signal_speech(rig.signal, 120, 240, true); /* of sound that is not there */
+  rig_feed(&rig, pcm, 100 * 160);
+  signal_speech(rig.signal, 240, 120 + 2000, true);
+  rig_figures(&rig);
+  assert_int_equal(rig.facts.speech_us, 40000 + SIGNAL_RING_FRAMES * 20000);
+  assert_int_equal(rig.facts.undecided_us, (100 - SIGNAL_RING_FRAMES) * 20000);
+}
+
+static void a_hole_ends_the_quiet(void **state) {
+  (void)state;
+  rig_free(&rig);
+  rig_open(&rig, 8000, 32767, 0, false);
+  silence(pcm, 0, 80000);
+  mix_noise(pcm, 0, 80000, 0.001, 3);
+  rig_label(&rig, pcm, 1600, false); /* 200 ms that do not count */
+  rig_label(&rig, pcm, 160, false);
+  rig_label(&rig, NULL, 320, false); /* 40 ms: the detector went on */
+  rig_label(&rig, pcm, 160, false);
+  rig_label(&rig, NULL, 640, false);
+  rig_label(&rig, pcm, 1600 + 320, false);
+  rig_close(&rig);
+  uint64_t frames = 0;
+  for (int i = 0; i < NOISE_BUCKETS; i++) frames += rig.facts.noise[i];
+  assert_int_equal(frames, 4);
+}
+
+/* A window is told when its last frame has been decided, and its noise is its own. */
+static void a_window_waits_for_its_decisions(void **state) {
+  (void)state;
+  rig_free(&rig);
+  rig_open(&rig, 8000, 32767, 0, false);
+  silence(pcm, 0, 80000);
+  mix_noise(pcm, 0, 80000, 0.001, 3);
+  rig_label(&rig, pcm, 72000, false);
+  rig_feed(&rig, pcm, 8800); /* to 10.1 s */
+  assert_int_equal(signal_window(rig.signal)->ordinal, 0);
+  signal_speech(rig.signal, 9000, 9990, true);
+  assert_int_equal(signal_window(rig.signal)->ordinal, 0);
+  signal_speech(rig.signal, 9990, 10100, true);
+  assert_int_equal(signal_window(rig.signal)->ordinal, 1);
+  assert_int_equal(signal_window(rig.signal)->speech_ms, 1000);
+  near(signal_window(rig.signal)->noise_dbov, -60.3, 0.5);
+  rig_label(&rig, pcm, 79200, true);
+  rig_label(&rig, pcm, 160, true);
+  assert_int_equal(signal_window(rig.signal)->ordinal, 2);
+  assert_int_equal(signal_window(rig.signal)->speech_ms, 10000);
+  none(signal_window(rig.signal)->noise_dbov, "too_little_silence");
+}
+
 static void a_window_is_by_itself(void **state) {
   (void)state;
   rig_free(&rig);
@@ -91,7 +157,7 @@ static void a_window_is_by_itself(void **state) {
 }
 
 /* A minute of loud ring-back is no speech level, and speech beside it keeps its own. */
-static void tones_and_noise_are_left_out_of_levels(void **state) {
+static void tones_and_music_are_left_out_of_levels(void **state) {
   (void)state;
   rig_free(&rig);
   rig_open(&rig, 8000, 32767, 0, false);
@@ -108,18 +174,35 @@ static void tones_and_noise_are_left_out_of_levels(void **state) {
   near(rig.figures.rms_dbov, signal_window(rig.signal)->rms_dbov.value, 0.1);
   rig_free(&rig);
   rig_open(&rig, 8000, 32767, 0, false);
-  silence(pcm, 0, 80000);
-  mix_noise(pcm, 0, 80000, 0.05, 3); /* steady, without peaks: only the detector can tell */
+  for (size_t k = 0; k < 80000; k++) { /* a beat four times a second: only the detector can tell */
+    double t = (double)k / 8000;
+    pcm[k] = (int16_t)(6000 * (1 + 0.8 * sin(2 * M_PI * 4 * t)) * sin(2 * M_PI * 660 * t));
+  }
   rig_label(&rig, pcm, 80000, false);
   rig_close(&rig);
   assert_int_equal(rig.facts.other_us, 10000000);
   none(rig.figures.active_level_dbov, "non_speech");
   none(rig.figures.snr_db, "non_speech");
+  none(rig.figures.noise_dbov, "too_little_silence"); /* nor is it noise */
   rig_free(&rig);
   rig_open(&rig, 8000, 32767, 0, false);
   rig_feed(&rig, pcm, 80000);
   rig_close(&rig);
   assert_int_equal(rig.facts.other_us, 0);
+}
+
+/* Loud hiss is noise, and stays a level. */
+static void hiss_is_noise(void **state) {
+  (void)state;
+  rig_free(&rig);
+  rig_open(&rig, 8000, 32767, 0, false);
+  silence(pcm, 0, 80000);
+  mix_noise(pcm, 0, 80000, 0.05, 3);
+  rig_label(&rig, pcm, 80000, false);
+  rig_close(&rig);
+  assert_int_equal(rig.facts.other_us, 0);
+  near(rig.figures.noise_dbov, -26.3, 0.5);
+  near(rig.figures.active_level_dbov, -26, 0.2);
 }
 
 /* A quiet line that somebody listens on is not music. */
@@ -135,6 +218,13 @@ static void background_is_no_music(void **state) {
   assert_int_equal(rig.facts.other_us, 0);
   near(rig.figures.hum_hz, 50, 0);
   near(rig.figures.hum_dbov, -53.5, 0.3);
+  rig_free(&rig);
+  rig_open(&rig, 8000, 32767, 0, false);
+  mix_tone(pcm, 0, 160000, 1000, 8000, 0.003);
+  rig_label(&rig, pcm, 160000, false);
+  rig_close(&rig);
+  assert_true(rig.figures.activity_share.value > 0.95);
+  assert_int_equal(rig.facts.other_us, 0);
 }
 
 static void hum_of_the_pauses(void **state) {
@@ -196,8 +286,12 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(noise_and_snr_of_a_known_mix, teardown),
       cmocka_unit_test_teardown(noise_needs_a_second_and_a_detector, teardown),
+      cmocka_unit_test_teardown(decisions_meet_their_frames, teardown),
+      cmocka_unit_test_teardown(a_hole_ends_the_quiet, teardown),
+      cmocka_unit_test_teardown(a_window_waits_for_its_decisions, teardown),
       cmocka_unit_test_teardown(a_window_is_by_itself, teardown),
-      cmocka_unit_test_teardown(tones_and_noise_are_left_out_of_levels, teardown),
+      cmocka_unit_test_teardown(tones_and_music_are_left_out_of_levels, teardown),
+      cmocka_unit_test_teardown(hiss_is_noise, teardown),
       cmocka_unit_test_teardown(background_is_no_music, teardown),
       cmocka_unit_test_teardown(hum_of_the_pauses, teardown),
       cmocka_unit_test_teardown(bandwidth_of_16_khz, teardown),

@@ -113,7 +113,7 @@ static void step_dropouts(void) {
   dropouts_init(&d, RATE_HZ, 0);
   for (int f = 1; f < FRAMES; f++)
     dropouts_frame(&d, sound + f * FRAME, sound + (f - 1) * FRAME, 12000, 100000);
-  sink += d.inserted_frames;
+  sink += d.inserted_samples;
 }
 
 static void step_gaps(void) {
