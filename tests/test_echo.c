@@ -83,6 +83,7 @@ static void white_noise_40_ms_20_db(void **state) {
   feed(near, far);
   expect_echo(40, 20, 0.05);
   assert_int_equal(verdict[0].start_ms, 1500); /* what may have been sent so long ago is known */
+  assert_int_equal(verdict[0].end_ms, 1500 + 4000 + 3000);
   struct echo_facts facts;
   double delay_ms, erl_db;
   echo_facts(e, &facts);
@@ -114,6 +115,48 @@ static void every_lag_and_loss(void **state) {
       feed(near, far);
       expect_echo(lags[i] / 8.0, erl_db, 0.2);
     }
+}
+
+/* How loud the syllables of 50 ms are. */
+static double syllable(int i) {
+  uint32_t x = (uint32_t)(i / 400) * 2654435761u;
+  return 0.3 + 0.7 * (double)(x >> 16) / 65536;
+}
+
+/* Noise in syllables; what comes back is its echo and as much else, in the same syllables, as rho^2 says. */
+static void syllables(double rho2) {
+  uint32_t a = 21, b = 22;
+  double gain = 0.05, other = gain * sqrt(1 / rho2 - 1);
+  for (int i = 0; i < SAMPLES; i++) far[i] = (int16_t)(talker_noise(&a, 12000) * syllable(i));
+  for (int i = 0; i < SAMPLES; i++) {
+    int at = (i - 960 + SAMPLES) % SAMPLES;
+    near[i] = (int16_t)lrint(far[at] * gain + talker_noise(&b, 30000) * 0.4 * syllable(at) * other);
+  }
+}
+
+static void a_tenth_of_the_sound_must_be_ours(void **state) {
+  (void)state;
+  syllables(0.125);
+  feed(near, far);
+  expect_echo(120, 20 * log10(20), 1);
+  syllables(0.08);
+  feed(near, far);
+  expect_none();
+}
+
+/* The same syllables, so that the envelopes stay alike, of a sound whose lag jumps every second. */
+static void a_lag_that_jumps_is_none(void **state) {
+  (void)state;
+  for (int jump = 72; jump <= 88; jump += 16) { /* samples: 9 and 11 ms */
+    syllables(0.5);
+    for (int i = 0; i < SAMPLES; i++) {
+      int lag = 960 + (i + 4000) / 8000 % 2 * jump; /* as the blocks begin */
+      near[i] = (int16_t)(far[(i - lag + SAMPLES) % SAMPLES] / 10);
+    }
+    feed(near, far);
+    assert_true(verdicts >= 2);
+    for (int i = 0; i < verdicts; i++) assert_int_equal(verdict[i].found, jump < 80);
+  }
 }
 
 static void beyond_the_longest_lag_is_none(void **state) {
@@ -271,6 +314,8 @@ int main(void) {
       cmocka_unit_test(white_noise_40_ms_20_db),
       cmocka_unit_test(independent_noise_is_none),
       cmocka_unit_test(every_lag_and_loss),
+      cmocka_unit_test(a_tenth_of_the_sound_must_be_ours),
+      cmocka_unit_test(a_lag_that_jumps_is_none),
       cmocka_unit_test(beyond_the_longest_lag_is_none),
       cmocka_unit_test(tracks_may_be_misplaced_by_30_ms),
       cmocka_unit_test(an_inverted_echo_is_one),
