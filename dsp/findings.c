@@ -78,8 +78,7 @@ static void worsen(struct findings *f, struct finding_state *s, unsigned criteri
   const struct finding_criterion *c = &of->criterion[criterion];
   enum finding_severity severity = finding_grade(c, value) == 2 ? of->bad : of->warn;
   bool same = criterion == s->now.criterion || isnan(s->now.value);
-  if (severity > s->now.severity ||
-      (severity == s->now.severity && same && finding_is_worse(c, value, s->now.value))) {
+  if (severity > s->now.severity || (same && finding_is_worse(c, value, s->now.value))) {
     s->now.criterion = criterion;
     s->now.value = value;
     s->now.detail = detail;

@@ -258,6 +258,24 @@ static void holes_are_left_out(void **state) {
   expect_echo(100, 20, 0.5);
 }
 
+/* Inbound comes 1 s behind: long lags are out of the ring's reach, short ones are not. */
+static void what_is_out_of_reach_is_left_out(void **state) {
+  (void)state;
+  noise(far, 8000, 13);
+  for (int lag = 1600; lag <= 11960; lag += 10360) {
+    copy_far(lag, 0.1);
+    begin();
+    for (int i = 0; i < SAMPLES; i += FRAME) {
+      echo_pcm(e, 1, i, far + i, FRAME);
+      if (i >= 8000) echo_pcm(e, 0, i - 8000, near + i - 8000, FRAME);
+    }
+    if (lag == 1600)
+      expect_echo(200, 20, 0.05);
+    else
+      assert_int_equal(verdicts, 0);
+  }
+}
+
 static void a_track_that_never_comes(void **state) {
   (void)state;
   noise(far, 8000, 11);
@@ -323,6 +341,7 @@ int main(void) {
       cmocka_unit_test(nothing_is_looked_at_while_outbound_is_silent),
       cmocka_unit_test(cutting_changes_nothing),
       cmocka_unit_test(holes_are_left_out),
+      cmocka_unit_test(what_is_out_of_reach_is_left_out),
       cmocka_unit_test(a_track_that_never_comes),
       cmocka_unit_test(a_day_of_call),
       cmocka_unit_test(facts_of_parts_are_added),
