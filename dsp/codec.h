@@ -42,12 +42,14 @@ struct codec {
   uint32_t sample_rate_hz;                    /* of the sound, G722: 16000 */
   uint32_t announced_hz[CODEC_ANNOUNCED_MAX]; /* rates media_format may state for it, the rest 0 */
   uint32_t rtp_clock_hz;                      /* G722: 8000 */
-  uint32_t bytes_per_ms;                      /* 0: the size of a frame does not tell its length */
-  enum mos_scale scale;                       /* native scale of the estimate */
-  const char *model;                          /* "G.107", "G.107.1", "G.107.2" */
-  double ie;                                  /* voice-quality.md 2 */
-  double bpl, bpl_plc;                        /* without and with concealment; 0: none */
-  const char *ie_basis;                       /* published, literature, declared, assumed, none */
+  int16_t pcm_ceiling;       /* the greatest |sample| a decoder can give: where its sound clips */
+  int16_t pcm_idle;          /* |sample| of its silence: A-law has no 0 */
+  uint32_t bytes_per_ms;     /* 0: the size of a frame does not tell its length */
+  enum mos_scale scale;      /* native scale of the estimate */
+  const char *model;         /* "G.107", "G.107.1", "G.107.2" */
+  double ie;                 /* voice-quality.md 2 */
+  double bpl, bpl_plc;       /* without and with concealment; 0: none */
+  const char *ie_basis;      /* published, literature, declared, assumed, none */
   const char *absent_reason; /* why there is no MOS ("model_not_built"), NULL when there is one */
   /* Both NULL when not built. Return samples (bytes) written, 0 for a payload that is not of this codec.
      Where bytes_per_ms is set, a payload may be decoded in pieces of an even number of bytes. */

@@ -5,14 +5,15 @@
 
 /* A gap of 20 ms off the blocks' borders holds 9 whole ones. */
 enum { LENGTH_MIN = 20 / GAP_BLOCK_MS - 1, LENGTH_MAX = 200 / GAP_BLOCK_MS };
-static const double loud = 33954.7;        /* mean square at -45 dBov */
-static const double fall = 0.01;           /* 20 dB */
+static const double loud = 33954.7; /* mean square at -45 dBov */
+static const double fall = 0.01;    /* 20 dB */
+static const double nothing = 1e-30;
 static const double dc_weight_min = 0.002; /* of a block: the mean of about 1 s */
 
 void gaps_init(struct gaps *g, uint32_t rate_hz) {
   memset(g, 0, sizeof *g);
   g->dc_weight = 1;
-  g->block_samples = rate_hz / 1000 * GAP_BLOCK_MS;
+  g->per_sample = 1.0 / (rate_hz / 1000 * GAP_BLOCK_MS);
 }
 
 void gaps_break(struct gaps *g) {
@@ -47,9 +48,10 @@ static void inside(struct gaps *g, double power) {
 }
 
 void gaps_feed(struct gaps *g, const struct block_sum *block, size_t blocks) {
+  if (g->dc < nothing && g->dc > -nothing) g->dc = 0; /* minutes of zeros: no denormal numbers */
   for (size_t i = 0; i < blocks; i++) {
-    double mean = (double)block[i].sum / g->block_samples;
-    double power = (double)block[i].square / g->block_samples - 2 * mean * g->dc + g->dc * g->dc;
+    double mean = (double)block[i].sum * g->per_sample;
+    double power = (double)block[i].square * g->per_sample - 2 * mean * g->dc + g->dc * g->dc;
     g->dc += g->dc_weight * (mean - g->dc);
     if (g->dc_weight > dc_weight_min)
       g->dc_weight /= 1 + g->dc_weight; /* 1, 1/2, 1/3: a plain mean at first */

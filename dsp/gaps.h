@@ -13,7 +13,7 @@
 enum { GAP_BLOCK_MS = 2, GAP_BEFORE_BLOCKS = 10 /* 20 ms: the level it falls from */ };
 
 struct gaps {
-  double block_samples;
+  double per_sample;               /* 1 / samples of a block */
   double dc, dc_weight;            /* a slow mean; what the next block counts in it */
   double power[GAP_BEFORE_BLOCKS]; /* of the last blocks, by block modulo length */
   uint32_t at, known;              /* next to write; how many are there */

@@ -4,6 +4,8 @@
 
 #include "dsp/signal_state.h"
 
+enum { STEADY_EVERY = 8 /* frames: 160 ms */, BAND_EVERY = 4 /* 80 ms */ };
+
 size_t signal_bytes(void) {
   return sizeof(struct signal);
 }
@@ -40,9 +42,31 @@ void signal_begin(struct signal *s, uint32_t rate_hz, int16_t ceiling, int16_t i
   dropouts_init(&s->dropouts, rate_hz, idle);
   gaps_init(&s->gaps, rate_hz);
   hum_decimate_init(&s->decimator, rate_hz);
+  steady_init(&s->steady, rate_hz);
 }
 
 /* ---- a whole frame ---- */
+
+/* The newest `count` samples up to the end of `pcm`; false when they reach into a hole. */
+static bool newest(const struct signal *s, const int16_t *pcm, const int16_t *before, int16_t *out,
+                   size_t count) {
+  size_t here = count < s->frame_samples ? count : s->frame_samples, there = count - here;
+  if (there > 0 && (before == NULL || there > s->frame_samples)) return false;
+  if (there > 0) memcpy(out, before + s->frame_samples - there, there * sizeof *out);
+  memcpy(out + there, pcm + s->frame_samples - here, here * sizeof *out);
+  return true;
+}
+
+/* The stages that look at a part of the frames only. */
+static void measure_spectra(struct signal *s, struct signal_frame *frame, const int16_t *pcm,
+                            const int16_t *before) {
+  int16_t sound[BAND_SAMPLES];
+  if (s->frames % STEADY_EVERY == 0 && newest(s, pcm, before, sound, FFT_POINTS))
+    steady_spectrum(&s->steady, sound);
+  frame->has_band = s->rate_hz == BAND_RATE_HZ && s->frames % BAND_EVERY == BAND_EVERY - 1 &&
+                    newest(s, pcm, before, sound, BAND_SAMPLES);
+  if (frame->has_band) frame->band = band_measure(sound);
+}
 
 static void frame_done(struct signal *s, const int16_t *pcm, int64_t position_samples) {
   const int16_t *before = s->adjoined ? s->pcm[1 - s->current] : NULL;
@@ -60,6 +84,8 @@ static void frame_done(struct signal *s, const int16_t *pcm, int64_t position_sa
   /* Idle code is digital silence, whatever DC A-law's has and whatever the filter still gives back. */
   frame->mean_square = peak <= (uint32_t)s->idle ? 0 : mean_square;
   hum_decimate(&s->decimator, pcm, frame->low);
+  steady_frame(&s->steady, mean_square);
+  measure_spectra(s, frame, pcm, before);
   s->frames++;
 }
 
@@ -89,6 +115,7 @@ static void break_off(struct signal *s) {
   clip_break(&s->clip);
   dropouts_break(&s->dropouts);
   gaps_break(&s->gaps);
+  steady_break(&s->steady);
 }
 
 static void hole(struct signal *s, int64_t samples) {

@@ -9,8 +9,17 @@ enum {
   HOLE_MAX_MS = 60, /* the detector keeps its state that long (dsp/vad.h) */
   DC_MIN_MS = 1000,
   GAPS_MIN_MS = 5000, /* of active sound, before gaps a minute are worth telling */
-  MINUTE_MS = 60000
+  MINUTE_MS = 60000,
+  OTHER_MIN_MS = 9000 /* of a window, before it is taken for something else than speech */
 };
+
+/* 5.6. Unbroken speech has a modulation of 0.75 (dsp/steady.h); 0.3 of it. Below the level of 5.3's
+ * "very low" it is background, whatever it is. */
+static const double other_activity = 0.95, other_modulation = 0.225, other_lasting = 0.15,
+                    other_level_dbov = -46;
+/* Rhythmic music moves as speech does (0.55): there the voice detector's word is taken, if any peaks last
+ * at all. Rain, sea and hiss have none (below 0.02) and stay what they are: noise. */
+static const double unvoiced_speech = 0.1, unvoiced_lasting = 0.05;
 
 /* ---- counters ---- */
 
@@ -42,6 +51,31 @@ static void subtract(struct signal_counts *from, const struct signal_counts *par
 
 /* ---- windows: first their sound is complete, then their decisions ---- */
 
+/* Music, a tone, a machine. */
+static bool is_other(const struct signal *s) {
+  const struct signal_window *w = &s->closing_window;
+  const struct steady_result *steady = &s->closing_steady;
+  if (w->measured_ms < OTHER_MIN_MS || w->active_level_dbov.absent != NULL ||
+      w->active_level_dbov.value < other_level_dbov || w->activity_share.value <= other_activity ||
+      !steady->enough)
+    return false;
+  bool unvoiced = s->window_decided_us >= OTHER_MIN_MS * 1000 &&
+                  (double)s->window_speech_us < unvoiced_speech * (double)s->window_decided_us;
+  return (unvoiced && steady->lasting > unvoiced_lasting) ||
+         (steady->modulation < other_modulation && steady->lasting > other_lasting);
+}
+
+/* Out of the levels of speech, and out of the noise beneath it. */
+static void exclude(struct signal *s) {
+  struct signal_facts *f = &s->facts;
+  const struct p56_counters *level = &s->closing_counts.level;
+  f->other_us += s->closing_counts.frames * SIGNAL_FRAME_MS * 1000;
+  f->other_samples += level->samples;
+  f->other_power += level->power;
+  for (int j = 0; j < P56_THRESHOLDS; j++) f->other_active[j] += level->active[j];
+  for (int i = 0; i < NOISE_BUCKETS; i++) f->noise[i] -= s->window_noise[i];
+}
+
 static void publish(struct signal *s) {
   struct signal_window *w = &s->closing_window;
   struct noise_result noise = noise_measure(s->window_noise);
@@ -58,10 +92,12 @@ static void publish(struct signal *s) {
   w->hum_dbov =
       w->hum_hz != 0 ? figure_number(10 * log10(s->hum.newest_power / 0x1p30)) : figure_absent("no_hum");
   w->speech_ms = s->window_speech_us / 1000;
+  w->non_speech = is_other(s);
+  if (w->non_speech) exclude(s);
   w->ordinal = s->newest_window.ordinal + 1;
   s->newest_window = *w;
   s->closing = false;
-  s->window_speech_us = 0;
+  s->window_speech_us = s->window_decided_us = 0;
   memset(s->window_noise, 0, sizeof s->window_noise);
 }
 
@@ -99,6 +135,8 @@ void signal_close_window(struct signal *s) {
                               .inserted_silence_frames = c.inserted_frames,
                               .repeated_frames = c.repeated_frames};
   level_figures(w, &c, s->rate_hz);
+  s->closing_counts = c;
+  s->closing_steady = steady_take(&s->steady);
   s->closing = true;
   s->window_open = false;
   if (s->ring_count == 0) publish(s);
@@ -130,6 +168,16 @@ static void quiet_frame(struct signal *s, const struct signal_frame *f) {
   hum_frame(&s->hum, s->kernels, f->low);
 }
 
+static void speech_frame(struct signal *s, const struct signal_frame *f) {
+  uint64_t us = SIGNAL_FRAME_MS * 1000;
+  s->facts.speech_us += us;
+  s->window_speech_us += us;
+  if (!f->has_band) return;
+  s->facts.band_spectra++;
+  s->facts.band_low += (double)f->band.low;
+  s->facts.band_high += (double)f->band.high;
+}
+
 static void settle_oldest(struct signal *s) {
   const struct signal_frame *f = &s->ring[s->ring_first];
   int64_t end_ms = f->start_ms + SIGNAL_FRAME_MS;
@@ -140,19 +188,16 @@ static void settle_oldest(struct signal *s) {
     hum_break(&s->hum);
     if (!s->any_settled || f->start_ms > s->settled_ms + HOLE_MAX_MS) s->quiet_since_ms = f->start_ms;
   }
-  bool speech = f->speech_ms * 2 >= f->decided_ms;
-  if (f->decided_ms > 0 && !speech) {
+  bool decided = f->decided_ms > 0, speech = decided && f->speech_ms * 2 >= f->decided_ms;
+  if (decided) s->window_decided_us += us;
+  if (!decided) s->facts.undecided_us += us;
+  if (decided && !speech) {
     quiet_frame(s, f);
   } else {
     s->quiet_since_ms = end_ms;
     hum_break(&s->hum);
-    if (f->decided_ms == 0) {
-      s->facts.undecided_us += us;
-    } else {
-      s->facts.speech_us += us;
-      s->window_speech_us += us;
-    }
   }
+  if (speech) speech_frame(s, f);
   s->any_settled = true;
   s->settled_ms = end_ms;
   s->ring_first = (s->ring_first + 1) % SIGNAL_RING_FRAMES;

@@ -3,11 +3,13 @@
 #ifndef DSP_SIGNAL_STATE_H
 #define DSP_SIGNAL_STATE_H
 
+#include "dsp/band.h"
 #include "dsp/clip.h"
 #include "dsp/dropouts.h"
 #include "dsp/gaps.h"
 #include "dsp/hum.h"
 #include "dsp/signal.h"
+#include "dsp/steady.h"
 
 enum {
   SIGNAL_RATE_MAX_HZ = 48000,
@@ -20,6 +22,8 @@ struct signal_frame {
   int64_t start_ms;
   double mean_square; /* 0: all idle */
   uint32_t decided_ms, speech_ms;
+  bool has_band; /* one frame in four at 16 kHz */
+  struct band_power band;
   int16_t low[TONE_SAMPLES];
 };
 
@@ -50,6 +54,7 @@ struct signal {
   struct dropouts dropouts;
   struct gaps gaps;
   struct hum_decimator decimator;
+  struct steady steady;
   int64_t dc_sum;
   uint64_t frames, missing_samples;
 
@@ -59,8 +64,10 @@ struct signal {
   struct signal_counts window_began;
   bool closing;
   struct signal_window closing_window, newest_window;
+  struct signal_counts closing_counts;
+  struct steady_result closing_steady;
   uint64_t window_noise[NOISE_BUCKETS];
-  uint64_t window_speech_us;
+  uint64_t window_speech_us, window_decided_us;
 
   /* Frames that wait for a decision, oldest first. */
   struct signal_frame ring[SIGNAL_RING_FRAMES];

@@ -131,6 +131,13 @@ static void a_hole_is_no_side(void **state) {
   dropouts_frame(&found, pcm + FRAME, NULL, 0, 0);
   dropouts_frame(&found, pcm + 2 * FRAME, pcm + FRAME, 5000, 1e6);
   assert_int_equal(found.inserted_frames, 0);
+  dropouts_init(&found, 8000, 0);
+  dropouts_frame(&found, pcm, NULL, 5000, 1e6);
+  dropouts_frame(&found, pcm + FRAME, pcm, 0, 0);
+  dropouts_frame(&found, pcm + 2 * FRAME, pcm + FRAME, 5000, 10); /* quiet: the next one must be loud */
+  dropouts_break(&found);
+  dropouts_frame(&found, pcm + 3 * FRAME, NULL, 5000, 1e6);
+  assert_int_equal(found.inserted_frames, 0);
 }
 
 static void copy(size_t to_frame, size_t frames) {

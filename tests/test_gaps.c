@@ -52,8 +52,9 @@ static void from_20_to_200_ms(void **state) {
 static void by_more_than_20_db_in_less_than_5_ms(void **state) {
   (void)state;
   make_voice(0.2);
-  cut(4000, 400, 1, 0.2);    /* 14 dB */
-  cut(8000, 800, 400, 0.01); /* over 50 ms, as a vowel ends */
+  cut(4000, 400, 1, 0.2);     /* 14 dB */
+  cut(8000, 800, 400, 0.01);  /* over 50 ms, as a vowel ends */
+  cut(16000, 800, 120, 0.01); /* 40 dB over 15 ms */
   assert_int_equal(count(), 0);
   cut(12000, 400, 16, 0.05); /* 26 dB in 2 ms */
   assert_int_equal(count(), 1);

@@ -80,6 +80,8 @@ static void what_is_no_hum(void **state) {
   (void)state;
   feed(8000, 0, make(8000, 10, 0.03, 50, 0, 0, 0)); /* white noise */
   assert_int_equal(hum.hum_blocks[HUM_50] + hum.hum_blocks[HUM_60], 0);
+  feed(8000, 0, make(8000, 60, 0.3, 50, 0, 0, 0)); /* so loud that each bin is above -55 dBov */
+  assert_int_equal(hum.hum_blocks[HUM_50] + hum.hum_blocks[HUM_60], 0);
   feed(8000, 0, make(8000, 5, 0, 50, 0, 0, 0)); /* zeros */
   assert_int_equal(hum.blocks, 5);
   assert_int_equal(hum_hz(&hum), 0);

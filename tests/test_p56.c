@@ -180,6 +180,30 @@ static void pieces_do_not_matter(void **state) {
   assert_true(fabs(sum.power / whole.power - 1) < 1e-12);
 }
 
+/* From the middle up, and from there nothing lies on the way back: the tool waits until its tolerance has
+ * grown. Three quarters of the way between two thresholds 1 dB of level apart. */
+static void search_has_no_way_back(void **state) {
+  (void)state;
+  struct p56_counters c = {.samples = 100000000000, .power = 1e12};
+  double lower_dbov = -48.1648 + 15.9 + 3.12; /* threshold 7, 3.12 dB over the margin */
+  for (int j = 0; j < P56_THRESHOLDS; j++) {
+    double dbov = j <= 7 ? lower_dbov : lower_dbov + 1;
+    c.active[j] = (uint64_t)llround(c.power / 0x1p30 / pow(10, dbov / 10));
+  }
+  struct p56_result r = p56_measure(&c);
+  assert_true(r.active);
+  assert_true(fabs(r.level_dbov - (lower_dbov + 0.75)) < 0.01);
+}
+
+/* Above the lowest threshold, and not 15.9 dB above it. */
+static void faint_sound_is_silence(void **state) {
+  (void)state;
+  for (size_t k = 0; k < 16000; k++) pcm[k] = k % 2 == 0 ? 3 : -3;
+  struct p56_counters c = counters_of(pcm, 16000, 8000, false);
+  assert_true(c.active[1] > 10000);
+  assert_false(p56_measure(&c).active);
+}
+
 /* A day of one level: counters as wide as that, and a state that does not creep into denormals. */
 static void a_day_counts(void **state) {
   (void)state;
@@ -204,6 +228,8 @@ int main(void) {
       cmocka_unit_test(vectors_of_the_itu),
       cmocka_unit_test(counts_are_those_of_the_text),
       cmocka_unit_test(pieces_do_not_matter),
+      cmocka_unit_test(search_has_no_way_back),
+      cmocka_unit_test(faint_sound_is_silence),
       cmocka_unit_test(a_day_counts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

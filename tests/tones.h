@@ -52,6 +52,17 @@ __attribute__((unused)) static void mix_noise(int16_t *pcm, size_t from, size_t 
   }
 }
 
+/* Speech-like: bursts of tones and noise, with holes. */
+__attribute__((unused)) static size_t medley(int16_t *pcm) {
+  size_t n = 0;
+  for (int i = 0; i < 20; i++) {
+    n = tone(pcm, n, 3000 + 411 * (size_t)i, 180 + 40 * i, 0.3);
+    n = silence(pcm, n, 5000);
+  }
+  mix_noise(pcm, 0, n, 0.002, 3);
+  return n;
+}
+
 __attribute__((unused)) static void shared_audio(char *path, size_t bytes, const char *folder,
                                                  const char *file) {
   const char *shared = getenv("SIDETONE_SHARED");

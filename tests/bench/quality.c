@@ -8,12 +8,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "dsp/band.h"
 #include "dsp/clip.h"
 #include "dsp/dropouts.h"
 #include "dsp/gaps.h"
 #include "dsp/hum.h"
 #include "dsp/p56.h"
 #include "dsp/signal.h"
+#include "dsp/steady.h"
 #include "tests/kernel_cases.h"
 
 enum { ROUNDS = 15, FRAMES = 3000, FRAME = 160, RATE_HZ = 8000 };
@@ -151,14 +153,31 @@ static void step_tones(void) {
   }
 }
 
+static void step_steady(void) {
+  static struct steady s;
+  steady_init(&s, RATE_HZ);
+  for (int f = 2; f < FRAMES; f++) {
+    steady_frame(&s, 1000.0 + f % 50);
+    if (f % 8 == 0) steady_spectrum(&s, sound + (f - 1) * FRAME);
+  }
+  sink += steady_take(&s).enough;
+}
+
+/* One spectrum; the track takes one in four frames, at 16 kHz. */
+static void step_band(void) {
+  for (int f = 0; f < FRAMES - 4; f++) sink += (uint64_t)band_measure(sound + f * FRAME).low;
+}
+
 static struct signal *track;
+static uint32_t track_hz;
 
 static void step_signal(void) {
   signal_init(track);
   signal_use(track, kernels);
-  signal_begin(track, RATE_HZ, 32124, 0);
-  for (int f = 0; f < FRAMES; f++) {
-    signal_pcm(track, (int64_t)f * FRAME, sound + f * FRAME, FRAME);
+  signal_begin(track, track_hz, 32124, 0);
+  int samples = (int)track_hz / 50;
+  for (int f = 0; f < FRAMES * FRAME / samples; f++) {
+    signal_pcm(track, (int64_t)f * samples, sound + f * samples, (size_t)samples);
     if (f >= 6) signal_speech(track, (f - 6) * 20, (f - 5) * 20, (f - 6) % 300 < 150);
   }
 }
@@ -214,6 +233,11 @@ int main(void) {
   time_step(step_gaps, "mute gaps", FRAMES, "frame");
   time_step(step_decimate, "hum: down to 800 Hz, every frame", FRAMES, "frame");
   time_step(step_hum, "hum: 15 tones, a frame without speech", FRAMES, "frame");
+  time_step(step_steady, "music: envelope, and a spectrum every 8 frames", FRAMES, "frame");
+  time_step(step_band, "bandwidth: a spectrum at 16 kHz (one in 4 frames)", FRAMES, "spectrum");
+  track_hz = 16000;
+  time_step(step_signal, "signal_pcm and signal_speech, all of it, 16 kHz", FRAMES / 2, "frame");
+  track_hz = RATE_HZ;
   time_step(step_signal, "signal_pcm and signal_speech, all of it", FRAMES, "frame");
   kernels = &kernels_scalar;
   time_step(step_signal, "  the same in plain C", FRAMES, "frame");
