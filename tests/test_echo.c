@@ -1,5 +1,5 @@
 /* dsp/echo.c on made sound: voice-quality.md 7.7's echo and no echo, lags and losses over their whole range,
- * inverted, with DC, holes, bursts, a track that never comes, and a day of call. Speech is in test_echo_speech.c. */
+ * inverted, with DC, holes, bursts, a track that never comes, a day of call. Speech: test_echo_speech.c. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -293,6 +293,38 @@ static void a_track_that_never_comes(void **state) {
   expect_echo(40, 20, 0.05);
 }
 
+static void the_loudest_there_is(void **state) {
+  (void)state;
+  uint32_t seed = 14; /* an envelope that never moves would be found at no lag */
+  for (int i = 0; i < SAMPLES; i++)
+    far[i] = (int16_t)((talker_noise(&seed, 100) > 0 ? INT16_MAX : INT16_MIN) * (i / 800 % 7 == 3 ? 0.3 : 1));
+  copy_far(4000, 0.5);
+  feed(near, far);
+  expect_echo(500, 20 * log10(2), 0.01);
+}
+
+/* Pieces, holes and repeats at any position: verdicts in order, nothing else is promised. */
+static void whatever_comes(void **state) {
+  (void)state;
+  noise(far, 20000, 15);
+  noise(near, 500, 16);
+  int64_t at = 0;
+  uint32_t x = 17;
+  begin();
+  for (int i = 0; i < 20000 && verdicts < VERDICTS_MAX / 2; i++) {
+    int track = talker_noise(&x, 100) > 0, samples = talker_noise(&x, 300) + 300,
+        kind = talker_noise(&x, 500);
+    if (kind > 499) at += 1000000;
+    if (kind < -499) at -= at / 2;
+    int64_t position = at + talker_noise(&x, 300);
+    echo_pcm(e, track, position, kind > 450 ? NULL : (track ? far : near) + i, (size_t)samples);
+    if (track) at += samples;
+  }
+  struct echo_facts facts;
+  echo_facts(e, &facts);
+  assert_true(verdicts > 0 && facts.verdicts == (uint64_t)verdicts);
+}
+
 static void a_day_of_call(void **state) {
   (void)state;
   noise(far, 8000, 12);
@@ -343,6 +375,8 @@ int main(void) {
       cmocka_unit_test(holes_are_left_out),
       cmocka_unit_test(what_is_out_of_reach_is_left_out),
       cmocka_unit_test(a_track_that_never_comes),
+      cmocka_unit_test(the_loudest_there_is),
+      cmocka_unit_test(whatever_comes),
       cmocka_unit_test(a_day_of_call),
       cmocka_unit_test(facts_of_parts_are_added),
   };
