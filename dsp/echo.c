@@ -103,7 +103,8 @@ static void coarse_hop(struct echo *e, int64_t hop) {
   struct coarse *c = &e->coarse;
   int32_t y = in->level[hop % ECHO_LEVELS];
   int16_t x[LAGS];
-  for (int l = 0; l < LAGS; l++) x[l] = out->level[(hop + LEAD_HOPS - l + ECHO_LEVELS) % ECHO_LEVELS];
+  unsigned newest = (unsigned)((hop + LEAD_HOPS) % ECHO_LEVELS) + ECHO_LEVELS;
+  for (unsigned l = 0; l < LAGS; l++) x[l] = out->level[(newest - l) % ECHO_LEVELS];
   c->hops++;
   c->y += y;
   c->yy += y * y;

@@ -1,28 +1,31 @@
 /* Does the inbound track contain our outbound sound, how late and how loud (voice-quality.md 5.7)?
  *
  *   samples of both tracks ──> rings, level of 20 ms at each hop of 10 ms
- *     hop with outbound active for 300 ms, inbound 6 dB below it ──> envelope correlation, lags 0 to 1500 ms
- *       4 s of such hops, best lag hits ──> sample correlation there +-30 ms, blocks of 1 s of such hops
+ *     hop with outbound active for 300 ms, inbound 6 dB below it ──> envelope correlation, to 1500 ms
+ *       4 s of such hops, best lag hits ──> sample correlation there +-30 ms, in blocks of 1 s
  *         rho^2 > 0.1 and lag within 10 ms in 3 blocks running, of 6 ──> verdict: echo, else none
  *
- * Each round of this ends with one verdict, told to the sink: found, or none (no hit, or no 3 blocks
- * running among 6). Rounds follow each other while outbound is active; nothing is done while it is not. Verdicts
+ * Each round of this ends with one verdict, told to the sink: found, or none (no hit, or no 3 blocks running
+ * among 6). Rounds follow each other while outbound is active; nothing is done while it is not. Verdicts
  * make the finding: findings_value() opens it with one found and closes it after three of none.
  *
- * What 5.7 leaves open: active is a level above -50 dBov, held for 200 ms as in P.56 (white noise must count,
- * 7.7, so it is no voice detector); the coarse stage hits at ECHO_COARSE_HIT, which only decides whether
- * the fine stage is worth its cost; sums are freed of their means, so DC is no echo; the fine
- * stage looks up to 30 ms before zero too, since the tracks' places are known no better than
- * their arrivals, and reports 0 then.
+ * What 5.7 leaves open: active is a level above -50 dBov, held for 200 ms as in P.56 (white noise must
+ * count, 7.7, so it is no voice detector); the coarse stage hits at a correlation of 0.5, which only decides
+ * whether the fine stage is worth its cost (9 % of rounds without echo); sums are freed of their means, so
+ * DC is no echo; both stages look up to 30 ms before zero too, since the tracks' places are known no better
+ * than their arrivals, and 0 is told then. A sound whose level never moves (a tone) has no envelope
+ * to find, and is none.
  *
- * The tracks come in bursts of their own: a hop is looked at when both know it. Inbound may lag
- * outbound by 500 ms at the longest lag (more at shorter ones) and lead it by 1 s; hops beyond that
- * are left out. A hole is no sound: its hops are left out of inbound and inactive in outbound, and after one of over 100 ms 1500 ms
- * of outbound are gathered first (no level is known for what was not heard).
+ * The tracks come in bursts of their own: a hop is looked at when both know it. Inbound may lag outbound by
+ * 500 ms at the longest lag (more at shorter ones) and lead it by 1 s; hops beyond that are left out. A
+ * hole is no sound: its hops are left out of inbound and inactive in outbound, and after one of over
+ * 100 ms 1500 ms of outbound are gathered first (no level is known for what was not heard).
  *
  * Work: a call of n samples completes at most n / 80 + 1 hops, each of bounded work; a hole costs next to
- * nothing however long. Constant memory, one thread, no heap, no clock.
- * Sums are exact integers: the same on every machine and for every way of cutting the input. */
+ * nothing however long. Measured by tests/bench/pair.c, a frame of 20 ms of each track, with AVX2: 0.1 us
+ * while outbound is silent, 0.3 us when it talks, 2.5 us in a call that is all echo, 6 us the worst pair
+ * of calls; the fine stage costs 3.4 times as much in plain C. Constant memory (68 kB), one thread, no
+ * heap, no clock. Sums are exact integers: the same on every machine, however the input is cut. */
 #ifndef DSP_ECHO_H
 #define DSP_ECHO_H
 

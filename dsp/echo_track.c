@@ -106,7 +106,6 @@ static void skip(struct echo_track *t, int64_t samples) {
   if (samples > 2 * t->ring_samples && samples > 2 * ECHO_LEVELS * ECHO_HOP) {
     int64_t whole = samples / ECHO_HOP * ECHO_HOP - ECHO_LEVELS * ECHO_HOP;
     forget(t);
-    t->missing = (int)(t->end % ECHO_HOP);
     t->end += whole;
     samples -= whole;
   }

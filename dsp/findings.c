@@ -57,8 +57,16 @@ static void close_at(struct findings *f, struct finding_state *s, int64_t end_ms
   if (s->row != NO_ROW) write_row(f, s);
 }
 
+/* Nothing new when it is open and not ending. */
 static void begin(struct findings *f, struct finding_state *s, enum finding_kind kind, int track,
                   int64_t start_ms) {
+  if (s->open && !s->ending) return;
+  s->before_ending = s->ending; /* what findings_retract() goes back to */
+  s->before = s->now;
+  s->before_row = s->row;
+  s->before_end_ms = s->end_ms;
+  s->ending = false;
+  if (s->open) return; /* joined */
   s->open = true;
   s->row = NO_ROW;
   s->now = (struct finding_row){.kind = kind,
@@ -78,8 +86,7 @@ static void worsen(struct findings *f, struct finding_state *s, unsigned criteri
   const struct finding_criterion *c = &of->criterion[criterion];
   enum finding_severity severity = finding_grade(c, value) == 2 ? of->bad : of->warn;
   bool same = criterion == s->now.criterion || isnan(s->now.value);
-  if (severity > s->now.severity ||
-      (severity == s->now.severity && same && finding_is_worse(c, value, s->now.value))) {
+  if (severity > s->now.severity || (same && finding_is_worse(c, value, s->now.value))) {
     s->now.criterion = criterion;
     s->now.value = value;
     s->now.detail = detail;
@@ -96,14 +103,7 @@ void findings_open(struct findings *f, enum finding_kind kind, int track, int64_
                    double detail) {
   struct finding_state *s = state_of(f, kind, track);
   settle(f, s, start_ms);
-  if (!s->open || s->ending) { /* what findings_retract() goes back to */
-    s->before_ending = s->ending;
-    s->before = s->now;
-    s->before_row = s->row;
-    s->before_end_ms = s->end_ms;
-  }
-  s->ending = false;
-  if (!s->open) begin(f, s, kind, track, start_ms);
+  begin(f, s, kind, track, start_ms);
   worsen(f, s, 0, value, detail);
 }
 
@@ -198,8 +198,7 @@ static void judge(struct findings *f, enum finding_kind kind, int track, unsigne
     int at = held(limits, c);
     if (finding_grade(limits, c->value[at]) > 0) {
       c->bad = true;
-      s->ending = false;
-      if (!s->open) begin(f, s, kind, track, c->start_ms[limits->open_windows - 1]);
+      begin(f, s, kind, track, c->start_ms[limits->open_windows - 1]);
       worsen(f, s, criterion, c->value[at], c->detail[at]);
       return;
     }

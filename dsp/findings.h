@@ -7,9 +7,9 @@
  *
  * dsp/findings_table.c has one row a finding: names, type, severities, limits, words. Use:
  * findings_init(), then these in rising time per finding and track, findings_tick() now and then,
- * findings_end() with the part, findings_facts() whenever somebody looks. What text leaves
- * open was chosen so:
+ * findings_end() with the part, findings_facts() whenever somebody looks.
  *
+ * What the text leaves open was chosen so:
  * - Beyond a limit is strictly beyond it ("over 1 s", "< -36 dBov").
  * - One window never opens a finding: 3.9 gives R of a window with one bad frame as "anywhere in 89.1 to
  *   93.1" and forbids it for loss; a level, a noise or a clipped shout in 10 s of talk is as accidental.
@@ -21,8 +21,9 @@
  *   none), dated to the start of the first of them. Closing limits: R 75 (as the alert's), levels 2 dB,
  *   noise, SNR and hum 3 dB inside the opening one, clipping, mute gaps and inserted silence half of it,
  *   DC 0.008, Ta 350 ms. 5 gives closing limits to one-way audio alone.
- * - Limits that 5 lacks: mute gaps over 20 an active minute; inserted silence over 1 % of a window's
- *   frames (5 of 500). Hum has one limit, and is medium.
+ * - Limits that 5 lacks: mute gaps over 20 an active minute (20 recordings of clean speech have none in any
+ *   window, a call behind a noise gate up to 95); inserted silence over 1 % of a window's frames (5 of
+ *   500). Hum has one limit, and is medium.
  * - Noise has two measures, level and SNR: open while either is beyond its limit.
  * - A severity rises while the finding is open and never falls; the row keeps the worst figure.
  * - Stalls and holes in the media that follow within 10 s of the one before are one finding, so that a

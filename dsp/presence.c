@@ -165,7 +165,6 @@ static void air_end(struct presence *p, int64_t end_ms) {
 static void air_silent(struct presence *p, int64_t from_ms, int64_t length_ms) {
   int64_t to_ms = from_ms + length_ms;
   int64_t both_ms = larger(p->media[0].expected_ms, p->media[1].expected_ms);
-  if (to_ms <= both_ms) return;
   if (p->air_ms < 0) p->air_ms = larger(from_ms, both_ms);
   if (p->air_open || to_ms - p->air_ms < PRESENCE_DEAD_AIR_MS) return;
   p->air_open = true;

@@ -10,9 +10,9 @@
  * - One-way: a track whose frames arrive has been silent, in the detector's ears and below -60 dBov, for 10 s
  *   while the other spoke for 3 s of them. Over after 1 s of activity; from the first second that the
  *   track was ever active on, 30 s are asked for. Activity of 200 ms starts the silence anew (5.6 says no
- *   figure: an active level would not be "null or < -60 dBov" behind it). "Silent" needs a level: a track whose level
- *   nobody tells is never one-way, since a quiet detector also means a listener in a noisy room.
- *   The other's activity is the detector's alone: its line noise is nobody who waits for an answer.
+ *   figure: an active level would not be "null or < -60 dBov" behind it). "Silent" needs a level: a track
+ *   whose level nobody tells is never one-way, since a quiet detector also means a listener in a noisy
+ *   room. The other's activity is the detector's alone: its line noise is nobody who waits for an answer.
  * - Dead air: both tracks expected, neither speaks, for 10 s.
  *
  * A track is expected from presence_expect() or its first frame on. On hold, and before the answer,
@@ -58,6 +58,7 @@ struct presence_note {
   int64_t start_ms, end_ms; /* end_ms: of PRESENCE_ENDED */
   int64_t length_ms;        /* one-way: of the silence, what the track said meanwhile left out */
 };
+/* As findings: BEGAN is findings_open(), ENDED that and findings_close(), TAKEN_BACK findings_retract(). */
 typedef void (*presence_sink)(void *arg, const struct presence_note *note);
 
 /* Public so that it can be embedded; the members are presence.c's own. */

@@ -1,5 +1,5 @@
 /* dsp/echo.c on made sound: voice-quality.md 7.7's echo and no echo, lags and losses over their whole range,
- * inverted, with DC, holes, bursts, a track that never comes, and a day of call. Speech is in test_echo_speech.c. */
+ * inverted, with DC, holes, bursts, a track that never comes, a day of call. Speech: test_echo_speech.c. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -83,6 +83,7 @@ static void white_noise_40_ms_20_db(void **state) {
   feed(near, far);
   expect_echo(40, 20, 0.05);
   assert_int_equal(verdict[0].start_ms, 1500); /* what may have been sent so long ago is known */
+  assert_int_equal(verdict[0].end_ms, 1500 + 4000 + 3000);
   struct echo_facts facts;
   double delay_ms, erl_db;
   echo_facts(e, &facts);
@@ -114,6 +115,48 @@ static void every_lag_and_loss(void **state) {
       feed(near, far);
       expect_echo(lags[i] / 8.0, erl_db, 0.2);
     }
+}
+
+/* How loud the syllables of 50 ms are. */
+static double syllable(int i) {
+  uint32_t x = (uint32_t)(i / 400) * 2654435761u;
+  return 0.3 + 0.7 * (double)(x >> 16) / 65536;
+}
+
+/* Noise in syllables; what comes back is its echo and as much else, in the same syllables, as rho^2 says. */
+static void syllables(double rho2) {
+  uint32_t a = 21, b = 22;
+  double gain = 0.05, other = gain * sqrt(1 / rho2 - 1);
+  for (int i = 0; i < SAMPLES; i++) far[i] = (int16_t)(talker_noise(&a, 12000) * syllable(i));
+  for (int i = 0; i < SAMPLES; i++) {
+    int at = (i - 960 + SAMPLES) % SAMPLES;
+    near[i] = (int16_t)lrint(far[at] * gain + talker_noise(&b, 30000) * 0.4 * syllable(at) * other);
+  }
+}
+
+static void a_tenth_of_the_sound_must_be_ours(void **state) {
+  (void)state;
+  syllables(0.125);
+  feed(near, far);
+  expect_echo(120, 20 * log10(20), 1);
+  syllables(0.08);
+  feed(near, far);
+  expect_none();
+}
+
+/* The same syllables, so that the envelopes stay alike, of a sound whose lag jumps every second. */
+static void a_lag_that_jumps_is_none(void **state) {
+  (void)state;
+  for (int jump = 72; jump <= 88; jump += 16) { /* samples: 9 and 11 ms */
+    syllables(0.5);
+    for (int i = 0; i < SAMPLES; i++) {
+      int lag = 960 + (i + 4000) / 8000 % 2 * jump; /* as the blocks begin */
+      near[i] = (int16_t)(far[(i - lag + SAMPLES) % SAMPLES] / 10);
+    }
+    feed(near, far);
+    assert_true(verdicts >= 2);
+    for (int i = 0; i < verdicts; i++) assert_int_equal(verdict[i].found, jump < 80);
+  }
 }
 
 static void beyond_the_longest_lag_is_none(void **state) {
@@ -215,6 +258,24 @@ static void holes_are_left_out(void **state) {
   expect_echo(100, 20, 0.5);
 }
 
+/* Inbound comes 1 s behind: long lags are out of the ring's reach, short ones are not. */
+static void what_is_out_of_reach_is_left_out(void **state) {
+  (void)state;
+  noise(far, 8000, 13);
+  for (int lag = 1600; lag <= 11960; lag += 10360) {
+    copy_far(lag, 0.1);
+    begin();
+    for (int i = 0; i < SAMPLES; i += FRAME) {
+      echo_pcm(e, 1, i, far + i, FRAME);
+      if (i >= 8000) echo_pcm(e, 0, i - 8000, near + i - 8000, FRAME);
+    }
+    if (lag == 1600)
+      expect_echo(200, 20, 0.05);
+    else
+      assert_int_equal(verdicts, 0);
+  }
+}
+
 static void a_track_that_never_comes(void **state) {
   (void)state;
   noise(far, 8000, 11);
@@ -230,6 +291,38 @@ static void a_track_that_never_comes(void **state) {
     echo_pcm(e, 1, SAMPLES + i, far + i, FRAME);
   }
   expect_echo(40, 20, 0.05);
+}
+
+static void the_loudest_there_is(void **state) {
+  (void)state;
+  uint32_t seed = 14; /* an envelope that never moves would be found at no lag */
+  for (int i = 0; i < SAMPLES; i++)
+    far[i] = (int16_t)((talker_noise(&seed, 100) > 0 ? INT16_MAX : INT16_MIN) * (i / 800 % 7 == 3 ? 0.3 : 1));
+  copy_far(4000, 0.5);
+  feed(near, far);
+  expect_echo(500, 20 * log10(2), 0.01);
+}
+
+/* Pieces, holes and repeats at any position: verdicts in order, nothing else is promised. */
+static void whatever_comes(void **state) {
+  (void)state;
+  noise(far, 20000, 15);
+  noise(near, 500, 16);
+  int64_t at = 0;
+  uint32_t x = 17;
+  begin();
+  for (int i = 0; i < 20000 && verdicts < VERDICTS_MAX / 2; i++) {
+    int track = talker_noise(&x, 100) > 0, samples = talker_noise(&x, 300) + 300,
+        kind = talker_noise(&x, 500);
+    if (kind > 499) at += 1000000;
+    if (kind < -499) at -= at / 2;
+    int64_t position = at + talker_noise(&x, 300);
+    echo_pcm(e, track, position, kind > 450 ? NULL : (track ? far : near) + i, (size_t)samples);
+    if (track) at += samples;
+  }
+  struct echo_facts facts;
+  echo_facts(e, &facts);
+  assert_true(verdicts > 0 && facts.verdicts == (uint64_t)verdicts);
 }
 
 static void a_day_of_call(void **state) {
@@ -271,6 +364,8 @@ int main(void) {
       cmocka_unit_test(white_noise_40_ms_20_db),
       cmocka_unit_test(independent_noise_is_none),
       cmocka_unit_test(every_lag_and_loss),
+      cmocka_unit_test(a_tenth_of_the_sound_must_be_ours),
+      cmocka_unit_test(a_lag_that_jumps_is_none),
       cmocka_unit_test(beyond_the_longest_lag_is_none),
       cmocka_unit_test(tracks_may_be_misplaced_by_30_ms),
       cmocka_unit_test(an_inverted_echo_is_one),
@@ -278,7 +373,10 @@ int main(void) {
       cmocka_unit_test(nothing_is_looked_at_while_outbound_is_silent),
       cmocka_unit_test(cutting_changes_nothing),
       cmocka_unit_test(holes_are_left_out),
+      cmocka_unit_test(what_is_out_of_reach_is_left_out),
       cmocka_unit_test(a_track_that_never_comes),
+      cmocka_unit_test(the_loudest_there_is),
+      cmocka_unit_test(whatever_comes),
       cmocka_unit_test(a_day_of_call),
       cmocka_unit_test(facts_of_parts_are_added),
   };

@@ -140,7 +140,7 @@ static void every_delay(void **state) {
     }
 }
 
-/* Near 6 dB only what is left of the frames 6 dB below counts; at 40 dB the echo is about as loud as the noise. */
+/* Near 6 dB only the frames that are 6 dB below count; at 40 dB the echo is about as loud as the noise. */
 static void every_loss(void **state) {
   (void)state;
   static const double losses[] = {6, 8, 14, 20, 30, 35, 40};

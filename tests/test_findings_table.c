@@ -1,4 +1,4 @@
-/* dsp/findings_table.c: the limits of voice-quality.md 5, the types and severities of its section 8, the words. */
+/* dsp/findings_table.c: the limits of voice-quality.md 5, types and severities of its section 8, the words. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -61,31 +61,33 @@ static void a_short_text_is_cut(void **state) {
   assert_string_equal(finding_describe(&row, text, sizeof text), "clippin");
 }
 
+/* At a limit is not beyond it. NaN: there is no such limit. */
 static const struct {
   enum finding_kind kind;
   unsigned criterion;
   const char *type;
   enum finding_severity warn, bad;
-  double fine, warns, bad_at; /* NaN: there is no such */
+  double warn_limit, bad_limit, clear_limit, beyond; /* what is beyond a limit by a little */
 } limits[] = {
-    {FINDING_ECHO, 0, "echo", FINDING_MEDIUM, FINDING_HIGH, INFINITY, 20, 19.99},
-    {FINDING_CLIPPING, 0, "static", FINDING_MEDIUM, FINDING_HIGH, 0.1, 0.11, 1.01},
-    {FINDING_HUM, 0, "static", FINDING_MEDIUM, FINDING_MEDIUM, -55, -54.9, NAN},
-    {FINDING_NOISE, 0, "static", FINDING_MEDIUM, FINDING_HIGH, 20, 19.9, 9.9},
-    {FINDING_NOISE, 1, "static", FINDING_MEDIUM, FINDING_HIGH, -50, -49.9, NAN},
-    {FINDING_MUTE_GAPS, 0, "choppy", FINDING_MEDIUM, FINDING_MEDIUM, 20, 20.1, NAN},
-    {FINDING_INSERTED_SILENCE, 0, "choppy", FINDING_MEDIUM, FINDING_MEDIUM, 1, 1.01, NAN},
-    {FINDING_LOSS, 0, "choppy", FINDING_MEDIUM, FINDING_HIGH, 70, 69.9, 59.9},
-    {FINDING_ONE_WAY, 0, "one-way-audio", FINDING_CRITICAL, FINDING_CRITICAL, NAN, 0, NAN},
-    {FINDING_STALL, 0, "delay", FINDING_MEDIUM, FINDING_HIGH, 1000, 1001, 3001},
-    {FINDING_LATENCY, 0, "delay", FINDING_MEDIUM, FINDING_MEDIUM, 400, 401, NAN},
-    {FINDING_LEVEL_LOW, 0, "volume-low", FINDING_MEDIUM, FINDING_HIGH, -36, -36.1, -46.1},
-    {FINDING_LEVEL_HIGH, 0, "volume-high", FINDING_MEDIUM, FINDING_MEDIUM, -16, -15.9, NAN},
-    {FINDING_NO_MEDIA, 0, "dropped", FINDING_CRITICAL, FINDING_CRITICAL, NAN, 0, NAN},
-    {FINDING_STREAM_OUTAGE, 0, "dropped", FINDING_CRITICAL, FINDING_CRITICAL, NAN, 0, NAN},
-    {FINDING_CODEC_MISMATCH, 0, "other", FINDING_MEDIUM, FINDING_MEDIUM, NAN, 8, NAN},
-    {FINDING_DEAD_AIR, 0, "other", FINDING_MEDIUM, FINDING_MEDIUM, NAN, 0, NAN},
-    {FINDING_DC_OFFSET, 0, "other", FINDING_MEDIUM, FINDING_MEDIUM, -0.01, -0.011, NAN},
+    {FINDING_ECHO, 0, "echo", FINDING_MEDIUM, FINDING_HIGH, INFINITY, 20, INFINITY, -0.01},
+    {FINDING_CLIPPING, 0, "static", FINDING_MEDIUM, FINDING_HIGH, 0.1, 1, 0.05, 0.001},
+    {FINDING_HUM, 0, "static", FINDING_MEDIUM, FINDING_MEDIUM, -55, NAN, -58, 0.01},
+    {FINDING_NOISE, 0, "static", FINDING_MEDIUM, FINDING_HIGH, 20, 10, 23, -0.01},
+    {FINDING_NOISE, 1, "static", FINDING_MEDIUM, FINDING_HIGH, -50, NAN, -53, 0.01},
+    {FINDING_MUTE_GAPS, 0, "choppy", FINDING_MEDIUM, FINDING_MEDIUM, 20, NAN, 10, 0.01},
+    {FINDING_INSERTED_SILENCE, 0, "choppy", FINDING_MEDIUM, FINDING_MEDIUM, 1, NAN, 0.5, 0.01},
+    {FINDING_LOSS, 0, "choppy", FINDING_MEDIUM, FINDING_HIGH, 70, 60, 75, -0.01},
+    {FINDING_ONE_WAY, 0, "one-way-audio", FINDING_CRITICAL, FINDING_CRITICAL, NAN, NAN, NAN, 0},
+    {FINDING_STALL, 0, "delay", FINDING_MEDIUM, FINDING_HIGH, 1000, 3000, 1000, 1},
+    {FINDING_LATENCY, 0, "delay", FINDING_MEDIUM, FINDING_MEDIUM, 400, NAN, 350, 1},
+    {FINDING_LEVEL_LOW, 0, "volume-low", FINDING_MEDIUM, FINDING_HIGH, -36, -46, -34, -0.01},
+    {FINDING_LEVEL_HIGH, 0, "volume-high", FINDING_MEDIUM, FINDING_MEDIUM, -16, NAN, -18, 0.01},
+    {FINDING_NO_MEDIA, 0, "dropped", FINDING_CRITICAL, FINDING_CRITICAL, NAN, NAN, NAN, 0},
+    {FINDING_STREAM_OUTAGE, 0, "dropped", FINDING_CRITICAL, FINDING_CRITICAL, NAN, NAN, NAN, 0},
+    {FINDING_CODEC_MISMATCH, 0, "other", FINDING_MEDIUM, FINDING_MEDIUM, NAN, NAN, NAN, 0},
+    {FINDING_DEAD_AIR, 0, "other", FINDING_MEDIUM, FINDING_MEDIUM, NAN, NAN, NAN, 0},
+    {FINDING_DC_OFFSET, 0, "other", FINDING_MEDIUM, FINDING_MEDIUM, 0.01, NAN, 0.008, 0.0001},
+    {FINDING_DC_OFFSET, 0, "other", FINDING_MEDIUM, FINDING_MEDIUM, -0.01, NAN, -0.008, -0.0001},
 };
 
 static void limits_are_the_texts(void **state) {
@@ -98,13 +100,24 @@ static void limits_are_the_texts(void **state) {
     assert_string_equal(finding_type(limits[i].kind), limits[i].type);
     assert_int_equal(row->warn, limits[i].warn);
     assert_int_equal(row->bad, limits[i].bad);
-    assert_int_equal(finding_grade(c, limits[i].fine), 0); /* NaN is fine */
-    assert_int_equal(finding_grade(c, limits[i].warns), 1);
-    if (!isnan(limits[i].bad_at)) assert_int_equal(finding_grade(c, limits[i].bad_at), 2);
-    if (c->sign > 0 && isnan(limits[i].bad_at)) assert_int_equal(finding_grade(c, 1e300), 1);
-    assert_false(finding_is_clear(c, limits[i].warns));
     assert_true(c->open_windows >= 1 && c->open_windows <= FINDING_RUN_MAX);
     assert_true(c->close_windows >= 1 && c->close_windows <= FINDING_RUN_MAX);
+    assert_int_equal(finding_grade(c, NAN), 0);
+    if (isnan(limits[i].warn_limit)) { /* whatever it is, it is there */
+      assert_int_equal(finding_grade(c, 0), 1);
+      assert_int_equal(finding_grade(c, 1e300), 1);
+      continue;
+    }
+    double beyond = isinf(limits[i].warn_limit) ? 1000 : limits[i].warn_limit + limits[i].beyond;
+    assert_int_equal(finding_grade(c, limits[i].warn_limit), 0);
+    assert_int_equal(finding_grade(c, beyond), 1);
+    assert_true(finding_is_clear(c, limits[i].clear_limit));
+    if (!isinf(limits[i].clear_limit))
+      assert_false(finding_is_clear(c, limits[i].clear_limit + limits[i].beyond));
+    assert_false(finding_is_clear(c, beyond));
+    if (isnan(limits[i].bad_limit)) continue;
+    assert_int_equal(finding_grade(c, limits[i].bad_limit), 1);
+    assert_int_equal(finding_grade(c, limits[i].bad_limit + limits[i].beyond), 2);
   }
   assert_int_equal(seen, (1u << FINDING_KINDS) - 1);
 }

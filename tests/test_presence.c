@@ -236,6 +236,20 @@ static void noise_speech_and_unknown_levels_are_not_silent(void **state) {
   }
 }
 
+/* Behind 200 ms of it a silence begins anew. */
+static void a_second_of_noise_breaks_and_clears(void **state) {
+  (void)state;
+  begin();
+  both(0, 6000, false, NAN, true, -26);
+  both(6000, 6200, false, -50, true, -26);
+  both(6200, 16190, false, NAN, true, -26);
+  assert_int_equal(note_count, 0);
+  both(16190, 18000, false, NAN, true, -26);
+  expect_note(0, PRESENCE_ONE_WAY, PRESENCE_BEGAN, 0, 6200, 0, 10000);
+  both(18000, 19000, false, -60, true, -26);
+  expect_note(1, PRESENCE_ONE_WAY, PRESENCE_ENDED, 0, 6200, 19000, 11800);
+}
+
 static void dead_air_is_ten_seconds_of_both(void **state) {
   (void)state;
   begin();
@@ -333,6 +347,7 @@ int main(void) {
       cmocka_unit_test(silent_for_ten_seconds_while_the_other_speaks),
       cmocka_unit_test(the_other_must_have_spoken_for_three),
       cmocka_unit_test(noise_speech_and_unknown_levels_are_not_silent),
+      cmocka_unit_test(a_second_of_noise_breaks_and_clears),
       cmocka_unit_test(dead_air_is_ten_seconds_of_both),
       cmocka_unit_test(one_track_alone_is_no_dead_air),
       cmocka_unit_test(hold_is_neither),

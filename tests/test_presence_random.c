@@ -239,11 +239,11 @@ static void holes_of_random_calls(void **state) {
       told_ms = place_ms + late_ms;
       place_ms += FRAME_MS;
       late_ms = late_ms > 70 ? late_ms - FRAME_MS : 50; /* behind a stall they come at once */
-      if (i + 100 < 5000 && below(120) == 0) {          /* the last frames are there */
+      if (i + 100 < 5000 && below(120) == 0) {          /* the last frames come */
         int64_t hole_ms = below(5000);
         if (hole_ms > PRESENCE_HOLE_MS) spans[count++] = (struct span){place_ms, place_ms + hole_ms, hole_ms};
         place_ms += hole_ms;
-      } else if (below(150) == 0) {
+      } else if (i + 100 < 5000 && below(150) == 0) {
         late_ms += below(6000);
       }
       for (; told_ms < place_ms + late_ms; told_ms += 500)
