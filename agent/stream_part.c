@@ -137,13 +137,12 @@ static uint64_t inserted_silence(const struct signal_facts *sound, uint32_t ptim
   return ptime_us > 0 ? (us + ptime_us / 2) / ptime_us : 0;
 }
 
-struct delivery_facts *stream_track_facts(const struct stream *s, int track) {
+struct delivery_facts *stream_track_facts(const struct stream *s, int track,
+                                          const struct signal_facts *sound) {
   struct delivery_facts *f = malloc(sizeof *f);
-  struct signal_facts sound;
   if (f == NULL) return NULL;
   delivery_facts(s->track[track].delivery, f);
-  diagnosis_signal(s->diagnosis, track, &sound);
-  f->inserted_silence_frames = inserted_silence(&sound, s->timebase.track[track].ptime_us);
+  if (sound != NULL) f->inserted_silence_frames = inserted_silence(sound, s->timebase.track[track].ptime_us);
   f->origin_us = s->meta.first_frame_ms * 1000 + s->track[track].origin_us;
   f->missing_unassigned = timebase_unassigned(&s->timebase);
   f->chunk_scope = s->meta.track[track].chunk_scope;
@@ -154,17 +153,25 @@ struct delivery_facts *stream_track_facts(const struct stream *s, int track) {
   return f;
 }
 
-/* What was heard, when there is a decoder. */
-static void put_sound(struct part *p, const struct stream *s) {
+/* NULL: there is no decoder, or no memory. */
+static struct signal_facts *track_sound(const struct stream *s, int track) {
+  struct signal_facts *f = s->heard ? malloc(sizeof *f) : NULL;
+  if (f != NULL) diagnosis_signal(s->diagnosis, track, f);
+  return f;
+}
+
+static void put_findings(struct part *p, const struct stream *s) {
+  if (s->heard) diagnosis_echo(s->diagnosis, &p->echo);
   p->findings = calloc(1, sizeof *p->findings);
   if (p->findings != NULL) diagnosis_findings(s->diagnosis, p->findings);
-  if (!s->heard) return;
-  diagnosis_echo(s->diagnosis, &p->echo);
-  for (int i = 0; i < TRACK_COUNT; i++) {
-    if (!s->track[i].begun) continue;
-    p->track[i].signal = malloc(sizeof *p->track[i].signal);
-    if (p->track[i].signal != NULL) diagnosis_signal(s->diagnosis, i, p->track[i].signal);
-  }
+}
+
+static void put_speech(struct part *p, const struct stream *s, int64_t end_us) {
+  p->speech = malloc(sizeof *p->speech);
+  if (p->speech == NULL) return;
+  speech_facts(s->speech, end_us / 1000, p->speech);
+  /* The rules are told of silence on a track that never came, so that they need not wait for it. */
+  for (int i = 0; i < TRACK_COUNT; i++) p->speech->present[i] = s->meta.track[i].seen;
 }
 
 struct part *stream_part(struct stream *s) {
@@ -176,17 +183,11 @@ struct part *stream_part(struct stream *s) {
   for (int i = 0; i < TRACK_COUNT; i++) {
     if (!s->track[i].begun) continue;
     if (s->track[i].end_us > end_us) end_us = s->track[i].end_us;
-    p->track[i].delivery = stream_track_facts(s, i);
+    p->track[i].signal = track_sound(s, i);
+    p->track[i].delivery = stream_track_facts(s, i, p->track[i].signal);
   }
-  if (end_us > 0) put_sound(p, s);
-  if (s->heard && end_us > 0) {
-    p->speech = malloc(sizeof *p->speech);
-    if (p->speech != NULL) {
-      speech_facts(s->speech, end_us / 1000, p->speech);
-      /* The rules are told of silence on a track that never came, so that they need not wait for it. */
-      for (int i = 0; i < TRACK_COUNT; i++) p->speech->present[i] = s->meta.track[i].seen;
-    }
-  }
+  if (end_us > 0) put_findings(p, s);
+  if (end_us > 0 && s->heard) put_speech(p, s, end_us);
   s->changed = false;
   return p;
 }

@@ -70,7 +70,7 @@ struct delivery_view stream_view(const struct stream *s, const char *leg_codec) 
 
 /* Mouth to ear so far; NaN: not known. */
 static double ta_ms_of(const struct stream_track *t) {
-  struct delivery_facts *facts = stream_track_facts(t->stream, t->index);
+  struct delivery_facts *facts = stream_track_facts(t->stream, t->index, NULL);
   struct delivery_figures figures;
   if (facts == NULL) return NAN;
   const struct delivery_view view = stream_view(t->stream, "");
@@ -111,7 +111,7 @@ void stream_over(struct stream *s, const struct moment *at) {
 /* The last windows, which are over only now. */
 static void judge_rest(struct stream_track *t) {
   const struct stream_options *options = &t->stream->options;
-  struct delivery_facts *f = stream_track_facts(t->stream, t->index);
+  struct delivery_facts *f = stream_track_facts(t->stream, t->index, NULL);
   if (f == NULL) return;
   for (uint64_t i = 0; f->window_us == WINDOW_US && i < f->window_count; i++) {
     const struct delivery_window *w = &f->windows[i];
