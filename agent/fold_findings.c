@@ -118,7 +118,8 @@ static json_t *in_order(const json_t *issues) {
   json_t *sorted = json_array();
   for (size_t i = 0; order && i < count; i++) {
     order[i].row = json_array_get(issues, i);
-    order[i].id = json_text(json_object_get(order[i].row, "_id"), "$oid");
+    const char *id = json_text(json_object_get(order[i].row, "_id"), "$oid");
+    order[i].id = id ? id : ""; /* memory was refused: this document is not kept */
     document_date_ms(json_object_get(order[i].row, "timestamp"), &order[i].at_ms);
   }
   if (order) qsort(order, count, sizeof *order, compare);

@@ -50,7 +50,7 @@ void fold_put_rating(const struct fold_context *c, json_t *quality, const json_t
   double rating = round(json_number_value(mos) * 2) / 2;
   for (size_t i = 0; i < json_array_size(issues); i++) {
     const char *severity = json_string_value(json_object_get(json_array_get(issues, i), "severity"));
-    if (!strcmp(severity, "critical")) rating -= CRITICAL_COSTS;
+    if (severity && !strcmp(severity, "critical")) rating -= CRITICAL_COSTS;
   }
   document_put_real(quality, "overallRating", rating < 1 ? 1 : rating, 1);
   document_put_text(quality, "ratedBy", "system");
