@@ -96,6 +96,14 @@ static struct sdp_media *begin_media(struct sdp *out, struct slice s, const stru
   return media;
 }
 
+/* It comes from outside and goes into documents. */
+static bool is_printable(const char *text, size_t bytes) {
+  for (size_t i = 0; i < bytes; i++) {
+    if (text[i] <= ' ' || text[i] > '~') return false;
+  }
+  return true;
+}
+
 /* "101 telephone-event/8000" behind "a=rtpmap:". */
 static void read_rtpmap(struct sdp_media *media, struct slice s) {
   struct slice word = next_word(&s), name = next_word(&s);
@@ -103,7 +111,7 @@ static void read_rtpmap(struct sdp_media *media, struct slice s) {
   if (!next_number(&word, TYPES - 1, &type)) return;
   const char *slash = memchr(name.at, '/', name.bytes);
   size_t bytes = slash != NULL ? (size_t)(slash - name.at) : 0;
-  if (bytes == 0 || bytes >= SDP_NAME_BYTES) return;
+  if (bytes == 0 || bytes >= SDP_NAME_BYTES || !is_printable(name.at, bytes)) return;
   struct slice clock = behind(name, bytes + 1);
   if (!next_number(&clock, CLOCK_MAX_HZ, &clock_hz) || clock_hz == 0) return;
   for (size_t i = 0; i < media->format_count; i++) {
