@@ -84,7 +84,8 @@ static void broken_attributes(void **state) {
   assert_true(
       read("SIP/2.0 200 OK\r\n" HEAD SESSION
            "m=audio 5004 RTP/AVP 96 97 200 x 98\r\na=rtpmap:96\r\na=rtpmap:97 /8000\r\na=rtpmap:98 a/0\r\n"
-           "a=rtpmap:99 unlisted/8000\r\na=rtpmap:97 o\xffo/8000\r\na=rtpmap:96 a-name-that-is-too-long-for-any-codec/8000\r\n",
+           "a=rtpmap:99 unlisted/8000\r\na=rtpmap:97 o\xffo/8000\r\na=rtpmap:96 "
+           "a-name-that-is-too-long-for-any-codec/8000\r\n",
            &sdp));
   assert_int_equal(sdp.media[0].format_count, 3);
   for (size_t i = 0; i < 3; i++) assert_int_equal(sdp.media[0].format[i].clock_hz, 0);

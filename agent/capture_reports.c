@@ -1,0 +1,177 @@
+#include "agent/capture_reports.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Whatever looks like RTCP makes a row; a capture of other things must not fill the memory with them. */
+enum { ROWS_MAX = 65536, SENT_KEPT = 8 };
+
+struct row {
+  UT_hash_handle hh;
+  struct capture_key key; /* the media's SSRC and direction; ports of the RTCP */
+  struct capture_report report;
+  /* The newest sender reports and when they passed. */
+  size_t sent_count;
+  struct {
+    uint32_t ntp_middle;
+    int64_t wall_ns;
+  } sent[SENT_KEPT];
+};
+
+struct capture_reports {
+  struct row *rows;
+};
+
+struct capture_reports *capture_reports_new(void) {
+  return calloc(1, sizeof(struct capture_reports));
+}
+
+void capture_reports_free(struct capture_reports *reports) {
+  struct row *row, *next;
+  if (reports == NULL) return;
+  HASH_ITER(hh, reports->rows, row, next) {
+    HASH_DEL(reports->rows, row);
+    free(row);
+  }
+  free(reports);
+}
+
+/* NULL: no room. */
+static struct row *row_of(struct capture_reports *reports, uint32_t ssrc, const struct packet_address *src,
+                          const struct packet_address *dst) {
+  struct capture_key key;
+  struct row *row;
+  memset(&key, 0, sizeof key);
+  key.ssrc = ssrc;
+  key.src = *src;
+  key.dst = *dst;
+  HASH_FIND(hh, reports->rows, &key, sizeof key, row);
+  if (row != NULL || HASH_COUNT(reports->rows) >= ROWS_MAX) return row;
+  row = calloc(1, sizeof *row);
+  if (row == NULL) return NULL;
+  row->key = key;
+  HASH_ADD(hh, reports->rows, key, sizeof row->key, row);
+  if (is_added(row)) return row;
+  free(row);
+  return NULL;
+}
+
+static void take_sender(struct row *row, const struct rtcp_sender *sender, int64_t wall_ns) {
+  row->report.sr++;
+  row->report.has_sender = true;
+  row->report.sender = *sender;
+  size_t at = row->sent_count++ % SENT_KEPT;
+  row->sent[at].ntp_middle = rtcp_ntp_middle(sender->ntp);
+  row->sent[at].wall_ns = wall_ns;
+}
+
+/* The sender's clock when the answer passed is what it was in its report, and the time since by ours. */
+static void take_round_trip(struct row *row, const struct rtcp_report *block, int64_t wall_ns) {
+  size_t kept = row->sent_count < SENT_KEPT ? row->sent_count : SENT_KEPT;
+  for (size_t i = 0; i < kept && block->lsr != 0; i++) {
+    int64_t since_ns = wall_ns - row->sent[i].wall_ns;
+    if (row->sent[i].ntp_middle != block->lsr || since_ns < 0 || since_ns > INT64_C(60000000000)) continue;
+    uint32_t since = (uint32_t)(since_ns * 65536 / 1000000000), units;
+    if (!rtcp_round_trip(block->lsr + since, block->lsr, block->dlsr, &units)) return;
+    uint64_t us = (uint64_t)units * 1000000 / 65536;
+    struct capture_report *r = &row->report;
+    if (r->rtt_count++ == 0 || us < r->rtt_min_us) r->rtt_min_us = us;
+    r->rtt_sum_us += us;
+    return;
+  }
+}
+
+static void take_blocks(struct capture_reports *reports, const struct packet *packet,
+                        const struct rtcp_packet *part, int64_t wall_ns) {
+  struct rtcp_report block;
+  for (unsigned i = 0; rtcp_report(part, i, &block); i++) {
+    struct row *row = row_of(reports, block.ssrc, &packet->dst, &packet->src);
+    if (row == NULL) continue;
+    row->report.rr++;
+    row->report.has_block = true;
+    row->report.block = block;
+    take_round_trip(row, &block, wall_ns);
+  }
+}
+
+static void take_extended(struct capture_reports *reports, const struct packet *packet,
+                          const struct rtcp_packet *part) {
+  struct rtcp_voip voip;
+  unsigned i = 0;
+  for (; rtcp_voip(part, i, &voip); i++) {
+    struct row *row = row_of(reports, voip.ssrc, &packet->dst, &packet->src);
+    if (row == NULL) continue;
+    row->report.xr++;
+    row->report.has_voip = true;
+    row->report.voip = voip;
+  }
+  if (i > 0) return;
+  /* Other blocks: counted with the stream of whoever sent them. */
+  struct row *row = row_of(reports, part->ssrc, &packet->src, &packet->dst);
+  if (row != NULL) row->report.xr++;
+}
+
+void capture_reports_take(struct capture_reports *reports, const struct packet *packet, int64_t wall_ns) {
+  struct rtcp_scan scan = {packet->payload, packet->bytes};
+  struct rtcp_packet part;
+  struct rtcp_sender sender;
+  while (rtcp_next(&scan, &part)) {
+    if (part.type == RTCP_EXTENDED) {
+      take_extended(reports, packet, &part);
+      continue;
+    }
+    struct row *row = NULL;
+    bool sends = rtcp_sender(&part, &sender), ends = part.type == RTCP_BYE && part.count > 0;
+    if (sends || ends) row = row_of(reports, part.ssrc, &packet->src, &packet->dst);
+    if (row != NULL && sends) take_sender(row, &sender, wall_ns);
+    if (row != NULL && ends) row->report.bye++;
+    take_blocks(reports, packet, &part, wall_ns);
+  }
+}
+
+/* ---- joining --------------------------------------------------------------------------------- */
+
+static bool same_ip(const struct packet_address *a, const struct packet_address *b) {
+  return a->version == b->version && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
+}
+
+/* The media's own port, or the next one. */
+static bool beside(uint16_t rtcp_port, uint16_t media_port) {
+  return rtcp_port == media_port || rtcp_port == (uint16_t)(media_port + 1);
+}
+
+static void add(struct capture_report *into, const struct capture_report *from) {
+  into->sr += from->sr;
+  into->rr += from->rr;
+  into->xr += from->xr;
+  into->bye += from->bye;
+  if (from->has_sender) into->sender = from->sender;
+  if (from->has_block) into->block = from->block;
+  if (from->has_voip) into->voip = from->voip;
+  into->has_sender |= from->has_sender;
+  into->has_block |= from->has_block;
+  into->has_voip |= from->has_voip;
+  if (from->rtt_count > 0 && (into->rtt_count == 0 || from->rtt_min_us < into->rtt_min_us))
+    into->rtt_min_us = from->rtt_min_us;
+  into->rtt_count += from->rtt_count;
+  into->rtt_sum_us += from->rtt_sum_us;
+}
+
+bool capture_reports_find(const struct capture_reports *reports, const struct capture_key *key,
+                          struct capture_report *out) {
+  bool found = false, found_by_port = false;
+  memset(out, 0, sizeof *out);
+  for (const struct row *row = reports->rows; row != NULL; row = row->hh.next) {
+    if (row->key.ssrc != key->ssrc || !same_ip(&row->key.src, &key->src) ||
+        !same_ip(&row->key.dst, &key->dst))
+      continue;
+    bool by_port = beside(row->key.src.port, key->src.port) && beside(row->key.dst.port, key->dst.port);
+    /* RTCP on ports of its own (a=rtcp) counts when none is where it is expected. */
+    if (found_by_port && !by_port) continue;
+    if (by_port && !found_by_port) memset(out, 0, sizeof *out);
+    found_by_port |= by_port;
+    add(out, &row->report);
+    found = true;
+  }
+  return found;
+}
