@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import BINARY, assert_no_sanitizer, environment, shared, sidetone, until
+import sipp_calls
+from harness import BINARY, assert_no_sanitizer, environment, shared, sidetone
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 import make_captures as make  # noqa: E402
@@ -158,6 +159,11 @@ def test_digits_and_reports(tmp_path):
 # ---- real calls
 
 
+def gap_free_start(rng, share):
+    lost = make.random_loss(rng, share)
+    return lambda index: [0] if index < 10 or index > 290 else lost(index)
+
+
 @pytest.mark.parametrize("name", ["sipp-rtpstream", "sipp-pcapplay"])
 def test_calls_of_the_shared_data(name, tmp_path):
     path = tmp_path / f"{name}.pcap"
@@ -170,6 +176,35 @@ def test_calls_of_the_shared_data(name, tmp_path):
             assert stream["missing_frames"] == stream["rfc3550"]["lost"]
     if name == "sipp-pcapplay":
         assert [[digit["digit"] for digit in stream.get("dtmf", [])] for stream in streams] == [[], ["3"]]
+
+
+def test_a_call_of_sipp_with_streamed_sound(tmp_path):
+    (tmp_path / "sound.raw").write_bytes(random.Random(SEED).randbytes(8000))
+    stream = 'rtp_stream="sound.raw,-1,0,PCMU/8000"'
+    path = sipp_calls.record(tmp_path, [stream, stream], 6000, 0, "PCMU")
+    streams = analyze(path)
+    assert len(streams) == 2 and all(stream["packets"] > 250 for stream in streams)
+    compare(path, streams, same_in_all=True)
+    for stream in streams:
+        assert stream["missing_frames"] == 0 and stream["codec"] == "PCMU" and stream["mos_lqe"] == 4.41
+
+
+def test_a_call_of_sipp_with_scripted_loss_and_digits(tmp_path):
+    """sipp replays what is scripted: the callee with loss, the caller with a digit in the sound."""
+    rng = random.Random(SEED)
+    losing, dialling = make.Capture(), make.Capture()
+    make.Sender(losing, make.A, make.B, 0xCA11EE, 8, fate=gap_free_start(rng, 0.05)).sound(300)
+    make.Sender(dialling, make.A, make.B, 0xCA11E4, 8).sound(100).event(7, 5).sound(150)
+    losing.write(tmp_path / "lossy.pcap")
+    dialling.write(tmp_path / "dialling.pcap")
+    path = sipp_calls.record(tmp_path, ['play_pcap_audio="dialling.pcap"', 'play_pcap_audio="lossy.pcap"'], 7000, 8, "PCMA")
+    streams = {stream["ssrc"]: stream for stream in analyze(path)}
+    compare(path, list(streams.values()))
+    callee, caller = streams[0xCA11EE], streams[0xCA11E4]
+    assert callee["missing_frames"] == callee["rfc3550"]["lost"] == 300 - callee["packets"] > 0
+    digit, = caller["dtmf"]
+    assert digit == {"digit": "7", "start_ms": pytest.approx(2000, abs=20), "duration_ms": 120.0}
+    assert caller["missing_frames"] == 0 and caller["received_frames"] == 250
 
 
 # ---- what is not whole
