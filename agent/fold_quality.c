@@ -16,7 +16,9 @@ struct track_quality {
   struct delivery_figures figures;
   uint64_t payload_bytes;
   int64_t last_frame_ms;        /* of the parts so far, wall clock */
+  double last_ptime_ms;         /* of the part before */
   double outage_ms;             /* without a part, between parts */
+  uint64_t restarts;            /* by a later part */
   uint8_t chunk_scope, ts_unit; /* of the newest part that found them out */
 };
 
@@ -47,13 +49,21 @@ static json_t *object_of(const struct fold_context *c, const struct track_qualit
 
 /* ---- parts together ---- */
 
+/* What lies between two parts, as between two segments of one (dsp/delivery.c): the sound of the last frame
+ * is none of it, and a gap is what exceeds a frame (voice-quality.md 3.6). */
+static void note_hole(struct track_quality *track, const struct part *part) {
+  double hole_ms = (double)(part->first_frame_ms - track->last_frame_ms) - track->last_ptime_ms;
+  if (hole_ms > track->last_ptime_ms) track->outage_ms += hole_ms;
+  track->restarts++; /* no part begins without a `start` (3.5) */
+}
+
 static void note_part(struct track_quality *track, const struct part *part, int t) {
   track->payload_bytes += part->track[t].payload_bytes;
   if (part->track[t].chunk_scope) track->chunk_scope = part->track[t].chunk_scope;
   if (part->track[t].ts_unit) track->ts_unit = part->track[t].ts_unit;
-  if (track->last_frame_ms && part->first_frame_ms > track->last_frame_ms)
-    track->outage_ms += (double)(part->first_frame_ms - track->last_frame_ms);
+  if (track->last_frame_ms) note_hole(track, part);
   if (part->last_frame_ms > track->last_frame_ms) track->last_frame_ms = part->last_frame_ms;
+  track->last_ptime_ms = (double)part->track[t].delivery->ptime_us / 1000.0;
 }
 
 /* False when no part measured this track, or there is no memory. */
@@ -82,6 +92,7 @@ static bool read_track(const struct fold_context *c, int t, struct track_quality
   if (!track->facts) return false;
   delivery_figures(track->facts, track->codec, c->options->plc, consumer_of(c), &track->figures);
   track->figures.stream_outage_ms.value += track->outage_ms;
+  track->figures.restarts.value += (double)track->restarts;
   return true;
 }
 

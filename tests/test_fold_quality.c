@@ -168,16 +168,38 @@ static void the_outbound_track_makes_no_headline(void **state) {
 static void two_parts_are_one_track(void **state) {
   (void)state;
   struct facts *facts = facts_new(LEG);
-  measure(add_part(facts, "b_1", 30000, PART_CLOSED, 30100, 40100), TRACK_INBOUND, 500, 0);
-  measure(add_part(facts, "a_1", 0, PART_CUT, 100, 20100), TRACK_INBOUND, 1000, 0);
+  measure(add_part(facts, "b_1", 30000, PART_CLOSED, 30100, 40080), TRACK_INBOUND, 500, 0);
+  measure(add_part(facts, "a_1", 0, PART_CUT, 100, 20080), TRACK_INBOUND, 1000, 0);
   json_t *document = fold_plain(facts, NULL);
   EXPECT(document, "quality.network", "{'packetsReceived':1500,'packetsLost':0,'bytesReceived':240000}");
   EXPECT(document, DELIVERY "inbound.expected_frames", "1500");
   EXPECT(document, DELIVERY "inbound.stream_outage_ms", "10000.0");
+  EXPECT(document, DELIVERY "inbound.restarts", "1");
   EXPECT(document, DELIVERY "inbound.mos_lqe", "4.41");
   EXPECT(document, "metadata.sidetone.agents", "['a','b']");
   json_decref(document);
   facts_free(facts);
+}
+
+/* A socket that takes over while the other still talks: there is a restart and no outage, as a gap is what
+ * exceeds a frame (voice-quality.md 3.6). */
+static void a_part_a_frame_later_is_no_outage(void **state) {
+  (void)state;
+  static const struct {
+    int64_t first_frame_ms;
+    const char *outage_ms;
+  } rows[] = {{20100, "0.0"}, {20080, "0.0"}, {20120, "0.0"}, {20121, "21.0"}, {20580, "480.0"}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct facts *facts = facts_new(LEG);
+    int64_t first_ms = rows[i].first_frame_ms;
+    measure(add_part(facts, "a_1", 0, PART_CLOSED, 100, 20080), TRACK_INBOUND, 1000, 0);
+    measure(add_part(facts, "a_2", first_ms, PART_CLOSED, first_ms, first_ms + 9980), TRACK_INBOUND, 500, 0);
+    json_t *document = fold_plain(facts, NULL);
+    EXPECT(document, DELIVERY "inbound.stream_outage_ms", rows[i].outage_ms);
+    EXPECT(document, DELIVERY "inbound.restarts", "1");
+    json_decref(document);
+    facts_free(facts);
+  }
 }
 
 /* Whatever Telnyx sends as call_quality_stats is kept as it is, and decides nothing. */
@@ -222,6 +244,7 @@ int main(void) {
       cmocka_unit_test(a_codec_without_a_model),
       cmocka_unit_test(the_outbound_track_makes_no_headline),
       cmocka_unit_test(two_parts_are_one_track),
+      cmocka_unit_test(a_part_a_frame_later_is_no_outage),
       cmocka_unit_test(carrier_numbers_are_kept_verbatim),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
