@@ -259,6 +259,18 @@ def test_a_codec_that_nobody_names(tmp_path):
     assert one["network_jitter_ms"] == 0.0
 
 
+def test_a_sender_that_changes_its_format(tmp_path):
+    """Another payload type on the same SSRC, as after a re-INVITE: numbers go on, and nothing began anew."""
+    capture = make.Capture()
+    sender = make.Sender(capture, make.A, make.B, 7).sound(300)
+    sender.payload_type = 8
+    sender.sound(300)
+    one, = analyze(capture.write(tmp_path / "x.pcap"))
+    assert one["payload_types"] == [0, 8] and one["codec"] == "PCMA"
+    assert one["restarts"] == 0 and one["received_frames"] == one["expected_frames"] == 600
+    assert one["stream_outage_ms"] == 0.0 and one["mos_lqe"] == 4.41
+
+
 def test_unnamed_events_in_named_sound_are_no_frames(tmp_path):
     capture = make.Capture()
     make.Sender(capture, make.A, make.B, 7).sound(100).event(5, 4).sound(100)
@@ -322,7 +334,19 @@ def test_rtcp_types_are_no_rtp(tmp_path):
     assert analyze(capture.write(tmp_path / "x.pcap"), warnings=["no RTP stream"]) == []
 
 
-def test_other_traffic_is_no_stream_and_fills_no_memory(tmp_path):
+def test_what_is_watched_is_bounded(tmp_path):
+    """Four packets, more other SSRCs than are watched, four more packets: the first four are forgotten."""
+    for others, streams in [(1000, 1), (1100, 0)]:
+        capture = make.Capture(make.RAW)
+        sender = make.Sender(capture, make.A, make.B, 7).sound(4)
+        for i in range(others):
+            capture.udp(int(sender.now) - 5 * MS + i, make.A, make.B, make.rtp(1, 2, 1000 + i, 0, b""))
+        sender.sound(4)
+        path = capture.write(tmp_path / f"{others}.pcap")
+        assert len(analyze(path, warnings=[] if streams else ["no RTP stream"])) == streams
+
+
+def test_other_traffic_is_no_stream(tmp_path):
     """Datagrams that all begin like RTP, each of its own SSRC, in front of and between one real stream."""
     rng, capture = random.Random(SEED), make.Capture(make.RAW)
     for i in range(20000):
@@ -340,6 +364,19 @@ def test_the_same_on_every_link_layer(tmp_path):
         make.Sender(capture, make.A, make.B, 7, fate=make.jitter(rng, 9, make.random_loss(rng, 0.05))).sound(500)
         seen.append(analyze(capture.write(tmp_path / "x.pcap")))
     assert all(streams == seen[0] for streams in seen) and seen[0][0]["missing_frames"] > 0
+
+
+def test_what_others_write(tmp_path):
+    """The same capture as tshark and tcpdump write it: pcapng with all its blocks, pcap in nanoseconds."""
+    path = make.write("loss_in_vlans", SEED, tmp_path)
+    ours = analyze(path)
+    for kind in ("pcapng", "pcap", "nsecpcap", "modpcap"):
+        other = tmp_path / kind
+        subprocess.run(["tshark", "-r", str(path), "-F", kind, "-w", str(other)], capture_output=True, check=True)
+        assert analyze(other) == ours
+    other = tmp_path / "tcpdump"
+    subprocess.run(["tcpdump", "-r", str(path), "-w", str(other)], capture_output=True, check=True)
+    assert analyze(other) == ours
 
 
 # ---- wrong input
