@@ -7,8 +7,8 @@
 enum { ROWS_MAX = 65536, SENT_KEPT = 8 };
 
 struct row {
-  UT_hash_handle hh;
-  struct capture_key key; /* the media's SSRC and direction; ports of the RTCP */
+  struct row *next;            /* of the same SSRC and hosts, by other ports */
+  uint16_t src_port, dst_port; /* of the RTCP, in the media's direction */
   struct capture_report report;
   /* The newest sender reports and when they passed. */
   size_t sent_count;
@@ -18,8 +18,16 @@ struct row {
   } sent[SENT_KEPT];
 };
 
+/* All RTCP on one SSRC between two hosts. */
+struct source {
+  UT_hash_handle hh;
+  struct capture_key key; /* in the media's direction; ports are 0 */
+  struct row *rows;       /* the newest first */
+};
+
 struct capture_reports {
-  struct row *rows;
+  struct source *sources;
+  size_t row_count;
 };
 
 struct capture_reports *capture_reports_new(void) {
@@ -27,33 +35,62 @@ struct capture_reports *capture_reports_new(void) {
 }
 
 void capture_reports_free(struct capture_reports *reports) {
-  struct row *row, *next;
+  struct source *source, *next;
   if (reports == NULL) return;
-  HASH_ITER(hh, reports->rows, row, next) {
-    HASH_DEL(reports->rows, row);
-    free(row);
+  HASH_ITER(hh, reports->sources, source, next) {
+    HASH_DEL(reports->sources, source);
+    for (struct row *row = source->rows, *after; row != NULL; row = after) {
+      after = row->next;
+      free(row);
+    }
+    free(source);
   }
   free(reports);
+}
+
+static struct source *find_source(const struct capture_reports *reports, const struct capture_key *key) {
+  struct capture_key portless = *key;
+  struct source *source;
+  portless.src.port = portless.dst.port = 0;
+  HASH_FIND(hh, reports->sources, &portless, sizeof portless, source);
+  return source;
+}
+
+/* NULL: no memory. */
+static struct source *source_of(struct capture_reports *reports, const struct capture_key *key) {
+  struct source *source = find_source(reports, key);
+  if (source != NULL) return source;
+  source = calloc(1, sizeof *source);
+  if (source == NULL) return NULL;
+  source->key = *key;
+  source->key.src.port = source->key.dst.port = 0;
+  HASH_ADD(hh, reports->sources, key, sizeof source->key, source);
+  if (is_added(source)) return source;
+  free(source);
+  return NULL;
 }
 
 /* NULL: no room. */
 static struct row *row_of(struct capture_reports *reports, uint32_t ssrc, const struct packet_address *src,
                           const struct packet_address *dst) {
   struct capture_key key;
-  struct row *row;
   memset(&key, 0, sizeof key);
   key.ssrc = ssrc;
   key.src = *src;
   key.dst = *dst;
-  HASH_FIND(hh, reports->rows, &key, sizeof key, row);
-  if (row != NULL || HASH_COUNT(reports->rows) >= ROWS_MAX) return row;
+  bool full = reports->row_count >= ROWS_MAX;
+  struct source *source = full ? find_source(reports, &key) : source_of(reports, &key);
+  struct row *row = source != NULL ? source->rows : NULL;
+  while (row != NULL && (row->src_port != src->port || row->dst_port != dst->port)) row = row->next;
+  if (row != NULL || source == NULL || full) return row;
   row = calloc(1, sizeof *row);
   if (row == NULL) return NULL;
-  row->key = key;
-  HASH_ADD(hh, reports->rows, key, sizeof row->key, row);
-  if (is_added(row)) return row;
-  free(row);
-  return NULL;
+  row->src_port = src->port;
+  row->dst_port = dst->port;
+  row->next = source->rows;
+  source->rows = row;
+  reports->row_count++;
+  return row;
 }
 
 static void take_sender(struct row *row, const struct rtcp_sender *sender, int64_t wall_ns) {
@@ -131,10 +168,6 @@ void capture_reports_take(struct capture_reports *reports, const struct packet *
 
 /* ---- joining --------------------------------------------------------------------------------- */
 
-static bool same_ip(const struct packet_address *a, const struct packet_address *b) {
-  return a->version == b->version && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
-}
-
 /* The media's own port, or the next one. */
 static bool beside(uint16_t rtcp_port, uint16_t media_port) {
   return rtcp_port == media_port || rtcp_port == (uint16_t)(media_port + 1);
@@ -159,19 +192,16 @@ static void add(struct capture_report *into, const struct capture_report *from) 
 
 bool capture_reports_find(const struct capture_reports *reports, const struct capture_key *key,
                           struct capture_report *out) {
-  bool found = false, found_by_port = false;
+  const struct source *source = find_source(reports, key);
+  const struct row *rows = source != NULL ? source->rows : NULL;
+  bool by_port = false;
   memset(out, 0, sizeof *out);
-  for (const struct row *row = reports->rows; row != NULL; row = row->hh.next) {
-    if (row->key.ssrc != key->ssrc || !same_ip(&row->key.src, &key->src) ||
-        !same_ip(&row->key.dst, &key->dst))
-      continue;
-    bool by_port = beside(row->key.src.port, key->src.port) && beside(row->key.dst.port, key->dst.port);
-    /* RTCP on ports of its own (a=rtcp) counts when none is where it is expected. */
-    if (found_by_port && !by_port) continue;
-    if (by_port && !found_by_port) memset(out, 0, sizeof *out);
-    found_by_port |= by_port;
+  for (const struct row *row = rows; row != NULL; row = row->next) {
+    if (!beside(row->src_port, key->src.port) || !beside(row->dst_port, key->dst.port)) continue;
+    by_port = true;
     add(out, &row->report);
-    found = true;
   }
-  return found;
+  /* RTCP on ports of its own (a=rtcp) counts when none is where it is expected. */
+  for (const struct row *row = by_port ? NULL : rows; row != NULL; row = row->next) add(out, &row->report);
+  return rows != NULL;
 }

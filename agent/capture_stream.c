@@ -185,14 +185,16 @@ static void take_other(struct capture_stream *s, uint64_t extended) {
 
 /* ---- digits ---------------------------------------------------------------------------------- */
 
-/* From the stream's first packet, by the event's own timestamp unless that contradicts its arrival. */
+/* From the stream's first packet, by the event's own timestamp unless that contradicts its arrival, or counts
+ * by another clock than the sound it is compared with. */
 static int64_t event_start(const struct capture_stream *s, uint32_t timestamp, uint32_t clock_hz) {
   bool placed = s->delivery != NULL;
   int64_t from_us = placed ? s->sound_us + s->place_us : 0;
   int64_t arrived_us = placed ? from_us + s->arrival_us - s->place_arrival_us : s->arrival_us;
   int64_t ticks = (int32_t)(timestamp - (placed ? s->timestamp : s->first_timestamp));
   int64_t start_us = from_us + ticks_us(ticks, clock_hz), off_us = start_us - arrived_us;
-  if (off_us > TICK_US || off_us < -TICK_US) start_us = arrived_us;
+  bool other_clock = placed && s->begun->name.clock_hz != clock_hz;
+  if (other_clock || off_us > TICK_US || off_us < -TICK_US) start_us = arrived_us;
   return start_us > 0 ? start_us : 0;
 }
 

@@ -128,6 +128,9 @@ static void ports(void **state) {
   assert_int_equal(got.sr, 2);
   assert_true(capture_reports_find(r, &second, &got));
   assert_int_equal(got.sr, 1);
+  struct capture_key third = stream_key(7004, 7006); /* none beside it: all that there are */
+  assert_true(capture_reports_find(r, &third, &got));
+  assert_int_equal(got.sr, 4);
   struct capture_key back = first; /* the other direction has none */
   back.src = first.dst;
   back.dst = first.src;
