@@ -192,10 +192,14 @@ build/bench/bench: tests/bench/bench.c $(LIBRARY)
 build/bench/load_webhooks: tests/bench/load_webhooks.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS)
+build/bench/load_media: tests/bench/load_media.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
 build/bench/bare_drain: tests/bench/bare_drain.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
-bench: build/sidetone build/bench/bench build/bench/load_webhooks build/bench/bare_drain $(SERVICES)
+bench: build/sidetone build/bench/bench build/bench/load_webhooks build/bench/load_media \
+  build/bench/bare_drain $(SERVICES)
 	@build/bench/bench build/sidetone fixtures/demo build/bench
 	@SIDETONE=build/sidetone tests/bench/sinks.py build/bench/sinks
 

@@ -67,6 +67,7 @@ struct fold_options {
 struct fold_summary { /* what others need of the document without walking it */
   char call_log_id[129];
   char status[16], direction[16], from[64], to[64];
+  char leg_codec[32];                   /* as call.answered names it; "unknown" */
   int64_t initiated_at_ms, ended_at_ms; /* 0: unknown */
   double total_s, mos;                  /* NaN: unknown */
   bool ended, complete, partial;

@@ -1,5 +1,6 @@
 /* Quality of a leg: the parts' delivery facts put together per track, and the headline. The names of the
  * figures are agent/quality_figures.c's. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,10 +23,6 @@ struct track_quality {
   uint8_t chunk_scope, ts_unit; /* of the newest part that found them out */
 };
 
-static enum quality_consumer consumer_of(const struct fold_context *c) {
-  return c->options->asr_stream ? CONSUMER_ASR_STREAM : CONSUMER_PLAYOUT;
-}
-
 /* The codec of the leg itself, which the stream's need not be (voice-quality.md 1.7). */
 static const char *leg_codec(const struct fold_context *c) {
   const struct fold_event *answered = fold_last(c, EVENT_CALL_ANSWERED);
@@ -33,12 +30,19 @@ static const char *leg_codec(const struct fold_context *c) {
   return codec ? codec : "unknown";
 }
 
+static struct delivery_view view_of(const struct fold_context *c, const struct codec *stream) {
+  return (struct delivery_view){
+      .plc = c->options->plc,
+      .consumer = c->options->asr_stream ? CONSUMER_ASR_STREAM : CONSUMER_PLAYOUT,
+      .leg = leg_codec_of(leg_codec(c), stream),
+  };
+}
+
 static json_t *object_of(const struct fold_context *c, const struct track_quality *track) {
   const struct quality_track object = {
       .codec = track->codec,
       .leg_codec = leg_codec(c),
-      .plc = c->options->plc,
-      .consumer = consumer_of(c),
+      .view = view_of(c, track->codec),
       .chunk_scope = track->chunk_scope,
       .ts_unit = track->ts_unit,
       .facts = track->facts,
@@ -90,7 +94,8 @@ static bool read_track(const struct fold_context *c, int t, struct track_quality
     delivery_merge(track->merged, facts);
   }
   if (!track->facts) return false;
-  delivery_figures(track->facts, track->codec, c->options->plc, consumer_of(c), &track->figures);
+  const struct delivery_view view = view_of(c, track->codec);
+  delivery_figures(track->facts, track->codec, &view, &track->figures);
   track->figures.stream_outage_ms.value += track->outage_ms;
   track->figures.restarts.value += (double)track->restarts;
   return true;
@@ -104,16 +109,24 @@ static void put_known(json_t *object, const char *name, const struct figure *fig
   json_decref(reasons);
 }
 
+/* In kbit/s; where frames differ in size, the mean of those with sound. */
+static void put_bitrate(json_t *audio, const struct track_quality *track) {
+  const struct delivery_facts *f = track->facts;
+  if (track->codec->bytes_per_ms)
+    document_put_real(audio, "bitrate", track->codec->bytes_per_ms * 8.0, -1);
+  else if (f->active_us > 0)
+    document_put_real(audio, "bitrate", 8000.0 * (double)f->active_bytes / (double)f->active_us, DECIMALS_MS);
+}
+
 static void put_headline(const struct fold_context *c, json_t *quality, const struct track_quality *inbound) {
   const struct delivery_figures *f = &inbound->figures;
-  const struct figure *mos = f->ta_ms.absent ? &f->mos_lqe : &f->mos_cqe;
+  const struct figure *mos = f->mos_cqe.absent ? &f->mos_lqe : &f->mos_cqe;
   json_t *audio = json_object(), *network = json_object();
   put_known(quality, "mos", mos, DECIMALS_MOS);
   if (c->summary && !mos->absent) c->summary->mos = document_round(mos->value, DECIMALS_MOS);
   document_put_text(audio, "codec", inbound->codec->encoding);
   document_put_int(audio, "sampleRate", inbound->codec->sample_rate_hz);
-  if (inbound->codec->bytes_per_ms)
-    document_put_real(audio, "bitrate", inbound->codec->bytes_per_ms * 8.0, -1);
+  put_bitrate(audio, inbound);
   put_known(audio, "packetLoss", &f->loss_pct, DECIMALS_R);
   put_known(audio, "jitter", &f->jitter_mean_ms, DECIMALS_MS);
   put_known(network, "packetsReceived", &f->received_frames, QUALITY_INTEGER);
@@ -124,6 +137,7 @@ static void put_headline(const struct fold_context *c, json_t *quality, const st
 }
 
 json_t *fold_quality(struct fold_context *c, json_t *sidetone) {
+  if (c->summary) snprintf(c->summary->leg_codec, sizeof c->summary->leg_codec, "%s", leg_codec(c));
   json_t *quality = json_object(), *measured = json_object(), *delivery = json_object();
   for (int t = 0; t < TRACK_COUNT; t++) {
     struct track_quality track;

@@ -84,6 +84,9 @@ static const struct member members[] = {
     PART(bunching, share, bunching_share, DECIMALS_R),
     OWN(skew_ppm, DECIMALS_MS),
     OWN(playout_delay_ms, DECIMALS_MS),
+    PART(rtt_ms, tcp, rtt_tcp_ms, DECIMALS_MS),
+    PART(rtt_ms, ws, rtt_ws_ms, DECIMALS_MS),
+    PART(rtt_ms, rtcp, rtt_rtcp_ms, DECIMALS_MS),
     OWN(network_jitter_ms, DECIMALS_MS),
     OWN(ta_ms, DECIMALS_MS),
     SPECIAL(ta_basis, TA_BASIS),
@@ -103,6 +106,9 @@ static const struct member members[] = {
     PART(worst_window, mos, worst_mos, DECIMALS_MOS),
     OWN(below_r70_share, DECIMALS_R),
     OWN(recovery_ms, DECIMALS_MS),
+    PART(perceptual, r_av, r_av, DECIMALS_R),
+    PART(perceptual, r_end, r_end, DECIMALS_R),
+    PART(perceptual, mos_end, mos_end, DECIMALS_MOS),
     SPECIAL(chunk_scope, CHUNK_SCOPE),
     SPECIAL(ts_unit, TS_UNIT),
     OWN(ptime_ms, DECIMALS_MS),
@@ -162,7 +168,7 @@ static json_t *windows_of(const struct quality_track *track) {
   json_t *rows = json_array();
   for (size_t i = 0; i < track->facts->window_count; i++) {
     struct delivery_window_figures w;
-    delivery_window_figures(track->facts, i, track->codec, track->plc, track->consumer, &w);
+    delivery_window_figures(track->facts, i, track->codec, &track->view, &w);
     json_t *row = json_object(), *absent = json_object();
     quality_put_figure(row, absent, "start_ms", &w.start_ms, DECIMALS_MS);
     quality_put_figure(row, absent, "r", &w.r, DECIMALS_R);
@@ -176,18 +182,16 @@ static json_t *windows_of(const struct quality_track *track) {
 }
 
 static json_t *head_of(const struct quality_track *track) {
-  static const struct {
-    const char *name, *mos;
-  } scales[] = {
-      [SCALE_NB] = {"nb", "MOS-LQEN"}, [SCALE_WB] = {"wb", "MOS-LQEW"}, [SCALE_FB] = {"fb", "MOS-LQEF"}};
+  const struct emodel_scale *scale = emodel_scale(track->figures->scale);
   json_t *object = json_object();
   document_put_text(object, "codec", track->codec->encoding);
   document_put_text(object, "leg_codec", track->leg_codec);
-  document_put_text(object, "model", track->codec->model);
-  document_put_text(object, "scale", scales[track->codec->scale].name);
-  document_put_text(object, "algorithm", scales[track->codec->scale].mos);
-  json_object_set_new(object, "plc", json_boolean(track->plc));
-  document_put_text(object, "consumer", track->consumer == CONSUMER_ASR_STREAM ? "asr_stream" : "playout");
+  document_put_text(object, "model", scale->model);
+  document_put_text(object, "scale", scale->name);
+  document_put_text(object, "algorithm", track->figures->algorithm);
+  json_object_set_new(object, "plc", json_boolean(track->view.plc));
+  document_put_text(object, "consumer",
+                    track->view.consumer == CONSUMER_ASR_STREAM ? "asr_stream" : "playout");
   return object;
 }
 
@@ -195,7 +199,8 @@ json_t *quality_track_object(const struct quality_track *track) {
   const struct delivery_figures *figures = track->figures;
   const char *texts[SPECIALS] = {
       [BURST_RATIO_BASIS] = figures->burst_ratio_basis,
-      [IE_BASIS] = track->codec->ie_basis,
+      [TA_BASIS] = figures->ta_basis,
+      [IE_BASIS] = figures->ie_basis,
       [CHUNK_SCOPE] = track->chunk_scope ? chunk_scope_name((enum chunk_scope)track->chunk_scope) : NULL,
       [TS_UNIT] = track->ts_unit ? ts_unit_name((enum ts_unit)track->ts_unit) : NULL,
   };
@@ -220,7 +225,6 @@ json_t *quality_track_object(const struct quality_track *track) {
   }
   for (size_t i = 0; i < figures->flag_count; i++)
     json_array_append_new(flags, json_string(figures->flags[i]));
-  document_put_text(absent, "rtt_ms", "not_measured");
   json_object_set_new(object, "flags", flags);
   quality_put_figure(object, absent, "window_ms", &figures->window_ms, DECIMALS_MS);
   json_object_set_new(object, "windows", windows_of(track));

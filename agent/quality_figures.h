@@ -15,11 +15,10 @@ enum { QUALITY_INTEGER = -2 }; /* in place of decimals */
 struct quality_track {
   const struct codec *codec;
   const char *leg_codec; /* of the call itself, "unknown" when nobody said it (1.7) */
-  bool plc;
-  enum quality_consumer consumer;
+  struct delivery_view view;
   uint8_t chunk_scope, ts_unit; /* enums of dsp/timebase.h, 0: not found out */
   const struct delivery_facts *facts;
-  const struct delivery_figures *figures; /* of these facts, by delivery_figures() */
+  const struct delivery_figures *figures; /* of these facts in this view, by delivery_figures() */
 };
 
 /* A figure that is not computable is left out, and its name with the reason is a member of `absent` of

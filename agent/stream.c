@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dsp/inspect.h"
 #include "dsp/speech.h"
 #include "telnyx/base64.h"
 
@@ -106,11 +107,6 @@ static void count_frame(struct stream *s, enum delivery_verdict verdict) {
   s->metrics->media_frames[result[verdict]]++;
 }
 
-static uint32_t frame_duration_us(const struct stream *s, int track, size_t bytes) {
-  uint32_t us = codec_duration_us(s->codec, bytes);
-  return us != 0 ? us : s->timebase.track[track].ptime_us;
-}
-
 /* Where a track's first frame lies on the part's clock (speech-metrics.md 1): at its arrival, or by its
  * timestamp against the other track's when both count in a known unit from the same zero. */
 static void place_origin(struct stream *s, const struct hold_frame *first) {
@@ -132,13 +128,20 @@ static void run_frame(struct stream *s, const struct hold_frame *f, const uint8_
   struct timebase_place place;
   timebase_place(&s->timebase, (enum track)f->track, &f->event, &place);
   if (!t->placed) place_origin(s, f);
+  struct codec_frame told;
+  codec_inspect(s->codec, payload, f->event.payload_bytes, &told);
   const struct delivery_input input = {
       .number = place.number,
       .media_us = place.media_us,
       .arrival_us = f->arrival_us,
       .read_ordinal = f->read_ordinal,
-      .duration_us = frame_duration_us(s, f->track, f->event.payload_bytes),
+      .duration_us = told.duration_us != 0 ? told.duration_us : s->timebase.track[f->track].ptime_us,
       .self_delayed = f->self_delayed,
+      .upstream_bad = told.upstream_bad,
+      .sid = told.sid,
+      .coded = told.coded,
+      .mode = told.mode,
+      .payload_bytes = f->event.payload_bytes,
   };
   struct delivery_result result = delivery_frame(t->delivery, &input);
   count_frame(s, result.verdict);
@@ -198,14 +201,22 @@ static void decide_when_ready(struct stream *s) {
   if (all) decide_waiting(s);
 }
 
+/* A payload that tells its length in its head counts by that in the frame length to be decided. */
+static void observe(struct stream *s, struct hold_frame *f, const uint8_t *payload) {
+  struct codec_frame told;
+  codec_inspect(s->codec, payload, f->event.payload_bytes, &told);
+  f->event.duration_us = told.duration_us;
+  timebase_observe(&s->timebase, (enum track)f->track, &f->event);
+}
+
 static void observe_held(struct stream *s) {
   struct hold_frame *f;
   for (size_t i = 0; (f = hold_at(&s->hold, i)) != NULL; i++) {
-    timebase_observe(&s->timebase, (enum track)f->track, &f->event);
+    observe(s, f, hold_payload(&s->hold, f));
   }
 }
 
-static void keep(struct stream *s, const struct hold_frame *f, const uint8_t *payload) {
+static void keep(struct stream *s, struct hold_frame *f, const uint8_t *payload) {
   while (!hold_put(&s->hold, f, payload)) {
     if (s->started) {
       decide_waiting(s); /* full: what is known by now must do */
@@ -219,7 +230,7 @@ static void keep(struct stream *s, const struct hold_frame *f, const uint8_t *pa
     s->metrics->media_frames[MEDIA_BEFORE_START]++;
   }
   if (s->started) {
-    timebase_observe(&s->timebase, (enum track)f->track, &f->event);
+    observe(s, f, payload);
     decide_when_ready(s);
   } else {
     uint64_t old = hold_drop_before(&s->hold, f->track, f->arrival_us - HOLD_US);
@@ -255,7 +266,7 @@ enum frame_fault stream_media(struct stream *s, const struct moment *at, const s
     return FRAME_FINE;
   }
   note_arrival(s, at, m, (size_t)bytes);
-  const struct hold_frame f = {
+  struct hold_frame f = {
       .track = m->track,
       .event = {.has_chunk = m->has_chunk,
                 .has_timestamp = m->has_timestamp,

@@ -50,8 +50,10 @@ void stream_end(struct stream *s, const struct moment *at, enum part_state state
 struct part *stream_part(struct stream *s);
 const char *stream_part_id(const struct stream *s);
 bool stream_changed(const struct stream *s); /* since the last stream_part() */
-/* R of the newest full window of 10 s of the worse track; NaN: none yet. */
-double stream_newest_r(const struct stream *s, enum quality_consumer consumer, bool plc);
+/* R of the newest full window of 10 s of the worse track, with what the leg's codec (as a webhook names
+ * it, "" when none did) takes from it; NaN: none yet. */
+double stream_newest_r(const struct stream *s, enum quality_consumer consumer, bool plc,
+                       const char *leg_codec);
 /* The longest time without a frame of any track since the last look, the one that runs included; 0 before the first. */
 int64_t stream_gap_us(struct stream *s, const struct moment *at);
 int stream_speaking(const struct stream *s); /* bit 0 inbound, bit 1 outbound */

@@ -154,11 +154,13 @@ int stream_speaking(const struct stream *s) {
   return bits;
 }
 
-double stream_newest_r(const struct stream *s, enum quality_consumer consumer, bool plc) {
+double stream_newest_r(const struct stream *s, enum quality_consumer consumer, bool plc,
+                       const char *leg_codec) {
+  const struct delivery_view view = {plc, consumer, leg_codec_of(leg_codec, s->codec)};
   double worst = NAN;
   for (int i = 0; i < TRACK_COUNT; i++) {
     if (!s->track[i].begun) continue;
-    double r = delivery_newest_r(s->track[i].delivery, consumer, plc);
+    double r = delivery_newest_r(s->track[i].delivery, &view);
     if (r > DELIVERY_R_ABSENT) worst = fmin(worst, r); /* fmin() passes a NaN over */
   }
   return worst;

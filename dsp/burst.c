@@ -21,7 +21,7 @@ static void settle_group(struct burst *b) {
     b->in_gap = false;
     b->burst_frames += b->last_bad + 1 - b->group_first;
     b->burst_bad += b->group_bad;
-    b->settled = b->last_bad + 1;
+    b->settled = b->last_burst_end = b->last_bad + 1;
   } else if (b->group_bad == 1) {
     settle_gap(b, b->last_bad + 1, 1);
   }

@@ -16,7 +16,7 @@ enum { BURST_GMIN = 16, BURST_RUNS_MIN = 3 };
  * burst_bad + gap_bad = bad. */
 struct burst {
   uint64_t frames, bad, runs, longest_run;
-  uint64_t bursts, burst_frames, burst_bad;
+  uint64_t bursts, burst_frames, burst_bad, last_burst_end; /* index behind the newest burst */
   uint64_t gaps, gap_frames, gap_bad;
   uint64_t run; /* bad frames in a row, up to now */
   /* The bad frames that may yet be one burst: [group_first, last_bad] with group_bad bad ones. */

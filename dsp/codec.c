@@ -7,10 +7,9 @@
 #include "dsp/g711.h"
 #include "dsp/l16.h"
 
-/* Rows known by sizes and clocks only; their impairments are those of voice-quality.md 2.2. */
-static const char not_built[] = "model_not_built";
+/* Rows known by sizes, clocks and headers only. */
 
-/* A container: the figure of ideal wideband, true only if the leg is wideband too. */
+/* A container: wideband only if the leg is wideband too. */
 static const struct codec l16_16k = {
     .id = CODEC_L16_16K,
     .encoding = "L16",
@@ -19,12 +18,9 @@ static const struct codec l16_16k = {
     .rtp_clock_hz = 16000,
     .bytes_per_ms = 32,
     .scale = SCALE_WB,
-    .model = "G.107.1",
-    .ie_basis = "assumed",
-    .absent_reason = not_built,
 };
 
-/* 16 kHz sound whose clock is told as 8 kHz (RFC 3551). No Bpl is published. */
+/* 16 kHz sound whose clock is told as 8 kHz (RFC 3551). */
 static const struct codec g722 = {
     .id = CODEC_G722,
     .encoding = "G722",
@@ -33,14 +29,8 @@ static const struct codec g722 = {
     .rtp_clock_hz = 8000,
     .bytes_per_ms = 8,
     .scale = SCALE_WB,
-    .model = "G.107.1",
-    .ie = 13,
-    .bpl = 4.3,
-    .ie_basis = "assumed",
-    .absent_reason = not_built,
 };
 
-/* Ie and Bpl depend on band and bit rate of each packet: none for the codec as such. */
 static const struct codec opus = {
     .id = CODEC_OPUS,
     .encoding = "OPUS",
@@ -48,12 +38,10 @@ static const struct codec opus = {
     .announced_hz = {48000, 24000, 16000, 12000, 8000},
     .rtp_clock_hz = 48000,
     .scale = SCALE_FB,
-    .model = "G.107.2",
-    .ie_basis = "none",
-    .absent_reason = not_built,
+    .has_modes = true,
+    .look_ahead_us = 6500,
 };
 
-/* Likewise by the mode of each packet. */
 static const struct codec amr_wb = {
     .id = CODEC_AMR_WB,
     .encoding = "AMR-WB",
@@ -61,9 +49,8 @@ static const struct codec amr_wb = {
     .announced_hz = {16000, 8000},
     .rtp_clock_hz = 16000,
     .scale = SCALE_WB,
-    .model = "G.107.1",
-    .ie_basis = "none",
-    .absent_reason = not_built,
+    .has_modes = true,
+    .look_ahead_us = 5000,
 };
 
 static const struct codec *const rows[] = {

@@ -1,8 +1,9 @@
 /* The codecs a Telnyx stream can carry: one row each, the only place where one is added.
  *
  * Use: codec_find() the row of a `start` frame's media_format, codec_decoder_init() a decoder a
- * track, codec_decode() each payload. A row without a decoder is known by its sizes only: its frames
- * are counted and timed, its sound is not heard, its MOS is absent with `absent_reason`.
+ * track, codec_decode() each payload. A row without a decoder is known by its sizes and headers only
+ * (dsp/inspect.h): its frames are counted, timed and rated, its sound is not heard. What a codec costs is
+ * in dsp/impairment.h.
  * No heap, no clock, no lock; a decoder belongs to one thread. */
 #ifndef DSP_CODEC_H
 #define DSP_CODEC_H
@@ -10,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "dsp/emodel.h"
 
 enum codec_id {
   CODEC_PCMU,
@@ -21,8 +24,6 @@ enum codec_id {
   CODEC_AMR_WB,
   CODEC_COUNT
 };
-
-enum mos_scale { SCALE_NB, SCALE_WB, SCALE_FB };
 
 struct codec_decoder;
 
@@ -43,12 +44,9 @@ struct codec {
   uint32_t announced_hz[CODEC_ANNOUNCED_MAX]; /* rates media_format may state for it, the rest 0 */
   uint32_t rtp_clock_hz;                      /* G722: 8000 */
   uint32_t bytes_per_ms;                      /* 0: the size of a frame does not tell its length */
-  enum mos_scale scale;                       /* native scale of the estimate */
-  const char *model;                          /* "G.107", "G.107.1", "G.107.2" */
-  double ie;                                  /* voice-quality.md 2 */
-  double bpl, bpl_plc;                        /* without and with concealment; 0: none */
-  const char *ie_basis;                       /* published, literature, declared, assumed, none */
-  const char *absent_reason; /* why there is no MOS ("model_not_built"), NULL when there is one */
+  enum mos_scale scale;                       /* the widest its sound can be */
+  bool has_modes;         /* its frames differ in what they cost: dsp/inspect.h tells each one's mode */
+  uint32_t look_ahead_us; /* what the encoder waits for beyond the frame: voice-quality.md 2.1, 2.4 */
   /* Both NULL when not built. Return samples (bytes) written, 0 for a payload that is not of this codec.
      Where bytes_per_ms is set, a payload may be decoded in pieces of an even number of bytes. */
   size_t (*decode)(struct codec_decoder *d, const uint8_t *payload, size_t bytes, int16_t *pcm,

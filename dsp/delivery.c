@@ -16,10 +16,12 @@
 enum { DEFAULT_PTIME_US = 20000, BIG_GAP_FRAMES = 250 };
 
 /* Of a frame's ledger note. */
-enum note_flag { NOTE_HAS_JITTER = 1, NOTE_DISCARDED = 2, NOTE_UPSTREAM_BAD = 4 };
+enum note_flag { NOTE_HAS_JITTER = 1, NOTE_DISCARDED = 2, NOTE_UPSTREAM_BAD = 4, NOTE_CODED = 8 };
 
 struct state {
   uint32_t ptime_us;
+  const struct codec *codec;
+  uint32_t last_ptime_us;     /* in force when `last` came */
   bool has_last;              /* some frame came */
   struct timeline_point last; /* the highest frame of the segment */
   int64_t feed_us;            /* place of the next number the ledger hands back, if it is missing */
@@ -74,6 +76,10 @@ static void settle_run(struct state *s, struct delivery_facts *f, const struct l
       .lost = {[CONSUMER_PLAYOUT] = playout_lost, [CONSUMER_ASR_STREAM] = run->missing || upstream},
       .has_jitter = note->flags & NOTE_HAS_JITTER,
       .jitter_ms = note->jitter_ms,
+      .codec = note->flags & NOTE_CODED ? s->codec : NULL,
+      .mode = note->mode,
+      .duration_us = note->duration_us,
+      .payload_bytes = note->payload_bytes,
   };
   for (int i = 0; i < DELIVERY_CONSUMERS; i++) burst_add(&s->burst[i], frame.bad[i], run->count);
   int64_t place_us = run->missing ? s->feed_us : note->place_us;
@@ -134,7 +140,7 @@ static int64_t measure_lateness(struct state *s, struct delivery_facts *f, const
 
 /* What all frames do that are of use: lateness, emulated playout, the note for their turn. */
 static void take_sound(struct state *s, struct delivery_facts *f, const struct delivery_input *in,
-                       int64_t place_us, uint16_t flags) {
+                       int64_t place_us, uint8_t flags) {
   int64_t late_us = measure_lateness(s, f, in);
   struct playout_outcome outcome = playout_add(&s->playout, late_us);
   bool bad = outcome.discarded || outcome.concealed_frames > 0;
@@ -144,13 +150,22 @@ static void take_sound(struct state *s, struct delivery_facts *f, const struct d
     f->upstream_bad_frames++;
     f->upstream_bad_counted += !bad;
   }
+  if (s->codec != NULL && (in->coded || !s->codec->has_modes)) {
+    flags |= NOTE_CODED;
+    f->active_us += in->duration_us;
+    f->active_bytes += in->payload_bytes;
+  }
   struct ledger_note *note = ledger_note(&s->ledger, in->number);
   if (note == NULL) return;
-  *note = (struct ledger_note){.place_us = place_us,
-                               .jitter_ms = s->jitter.j_ms,
-                               .playout_delay_us = (uint32_t)s->playout.delay_us,
-                               .concealed_frames = outcome.concealed_frames,
-                               .flags = flags};
+  *note = (struct ledger_note){
+      .place_us = place_us,
+      .jitter_ms = s->jitter.j_ms,
+      .playout_delay_us = (uint32_t)s->playout.delay_us,
+      .duration_us = in->duration_us,
+      .concealed_frames = (uint16_t)outcome.concealed_frames,
+      .payload_bytes = (uint16_t)(in->payload_bytes < UINT16_MAX ? in->payload_bytes : UINT16_MAX),
+      .flags = flags,
+      .mode = in->mode};
 }
 
 /* The sound of a frame whose number was declared missing before. */
@@ -191,9 +206,10 @@ static int64_t place_by_neighbour(struct state *s, uint64_t number) {
 /* The first of a segment: right behind the one before, or after the silence of an outage. */
 static int64_t begin_segment(struct state *s, struct delivery_facts *f, const struct delivery_input *in) {
   if (!s->has_last) return 0;
-  int64_t place_us = s->last.place_us + s->ptime_us;
-  int64_t hole_us = in->arrival_us - s->last.arrival_us - s->ptime_us;
-  if (hole_us > (int64_t)s->ptime_us) {
+  int64_t length_us = s->last_ptime_us;
+  int64_t place_us = s->last.place_us + length_us;
+  int64_t hole_us = in->arrival_us - s->last.arrival_us - length_us;
+  if (hole_us > length_us) {
     f->outage_us += (uint64_t)hole_us;
     place_us += hole_us;
   }
@@ -234,7 +250,7 @@ static struct delivery_result take_in_order(struct state *s, struct delivery_fac
   ledger_add(&s->ledger, in->number, in->arrival_us);
   if (first) s->feed_us = place_us;
 
-  uint16_t flags = 0;
+  uint8_t flags = 0;
   if (!in->self_delayed) {
     if (jitter_add(&s->jitter, in->arrival_us, in->media_us)) flags = NOTE_HAS_JITTER;
     fit_skew(s, f, in);
@@ -242,6 +258,7 @@ static struct delivery_result take_in_order(struct state *s, struct delivery_fac
   take_sound(s, f, in, place_us, flags);
   count_received(s, f, in, place_us);
   s->has_last = true;
+  s->last_ptime_us = s->ptime_us;
   s->last = (struct timeline_point){in->media_us, in->arrival_us, place_us};
   return (struct delivery_result){.verdict = DELIVERY_OK, .place_us = place_us};
 }
@@ -296,7 +313,7 @@ void delivery_begin(struct delivery *d, const struct codec *codec, uint32_t ptim
   resolve_held(s, &d->facts, ledger_give_up(&s->ledger, 0, true));
   if (s->ledger.open) open_segment(s, &d->facts);
   s->ptime_us = ptime_us > 0 ? ptime_us : DEFAULT_PTIME_US;
-  s->windows.codec = codec;
+  s->codec = codec;
   s->windows.ptime_us = s->ptime_us;
   playout_set_ptime(&s->playout, s->ptime_us);
 }
@@ -322,6 +339,12 @@ void delivery_tick(struct delivery *d, int64_t now_us) {
 
 /* ---- facts ---- */
 
+/* After a change of frame length a frame stands for their mean. */
+static uint64_t length_us(const struct delivery_facts *f, uint64_t frames) {
+  if (f->expected_frames == 0) return 0;
+  return (uint64_t)((double)frames * ((double)f->expected_us / (double)f->expected_frames) + 0.5);
+}
+
 static void collect_bursts(const struct state *s, struct delivery_facts *f) {
   for (int i = 0; i < DELIVERY_CONSUMERS; i++) {
     struct burst b = s->burst[i];
@@ -335,8 +358,9 @@ static void collect_bursts(const struct state *s, struct delivery_facts *f) {
     f->gap_count[i] = b.gaps;
     f->gap_frames[i] = b.gap_frames;
     f->gap_bad[i] = b.gap_bad;
-    f->burst_us[i] = b.burst_frames * s->ptime_us;
-    f->gap_us[i] = b.gap_frames * s->ptime_us;
+    f->burst_us[i] = length_us(f, b.burst_frames);
+    f->gap_us[i] = length_us(f, b.gap_frames);
+    f->since_burst_us[i] = length_us(f, b.frames - b.last_burst_end);
   }
 }
 
@@ -381,6 +405,6 @@ void delivery_facts(const struct delivery *d, struct delivery_facts *out) {
   collect(&s, out);
 }
 
-double delivery_newest_r(const struct delivery *d, enum quality_consumer consumer, bool plc) {
-  return windows_newest_r(&d->state.windows, consumer, plc);
+double delivery_newest_r(const struct delivery *d, const struct delivery_view *view) {
+  return windows_newest_r(&d->state.windows, view);
 }

@@ -25,6 +25,9 @@ struct delivery_input {
   uint32_t duration_us;  /* of this frame */
   bool self_delayed;     /* our own loop lagged over 5 ms: not for arrival metrics */
   bool upstream_bad, sid;
+  bool coded;   /* of a codec with modes: sound in a known one (dsp/inspect.h), */
+  uint8_t mode; /* by which it is rated */
+  uint32_t payload_bytes;
 };
 
 enum delivery_verdict {
@@ -47,6 +50,7 @@ enum { DELIVERY_WINDOWS_MAX = 720, PDV_BUCKETS = 1 + 1000 + 900 + 1 };
 struct delivery;       /* dsp/delivery.c's own; sized by delivery_bytes() */
 struct delivery_facts; /* dsp/delivery_facts.h */
 struct delivery_figures;
+struct delivery_view;
 
 enum quality_consumer { CONSUMER_PLAYOUT, CONSUMER_ASR_STREAM };
 
@@ -60,6 +64,6 @@ void delivery_tick(struct delivery *d, int64_t now_us);
 void delivery_facts(const struct delivery *d, struct delivery_facts *out);
 
 /* R of the newest full window of 10 s, or DELIVERY_R_ABSENT (dsp/delivery_facts.h). Cheap. */
-double delivery_newest_r(const struct delivery *d, enum quality_consumer consumer, bool plc);
+double delivery_newest_r(const struct delivery *d, const struct delivery_view *view);
 
 #endif

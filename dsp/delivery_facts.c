@@ -54,6 +54,7 @@ const struct field delivery_fields[] = {
     SUM_EACH(gap_bad, FIELD_U64, DELIVERY_CONSUMERS),
     SUM_EACH(burst_us, FIELD_U64, DELIVERY_CONSUMERS),
     SUM_EACH(gap_us, FIELD_U64, DELIVERY_CONSUMERS),
+    FIELD_ARRAY(delivery_facts, since_burst_us, FIELD_U64, MERGE_LAST, DELIVERY_CONSUMERS),
     SUM(jitter_count),
     FIELD(delivery_facts, jitter_last_ms, FIELD_F64, MERGE_LAST),
     FIELD(delivery_facts, jitter_max_ms, FIELD_F64, MERGE_MAX),
@@ -70,6 +71,20 @@ const struct field delivery_fields[] = {
     FIELD(delivery_facts, skew_ppm_us, FIELD_F64, MERGE_SUM),
     SUM(skew_us),
     FIELD(delivery_facts, media_clock_suspect, FIELD_U64, MERGE_MAX),
+    SUM_EACH(rtt_count, FIELD_U64, RTT_SOURCES),
+    SUM_EACH(rtt_sum_us, FIELD_U64, RTT_SOURCES),
+    FIELD_ARRAY(delivery_facts, rtt_min_us, FIELD_U64, MERGE_MIN_KNOWN, RTT_SOURCES),
+    SUM(active_us),
+    SUM(active_bytes),
+    FIELD(delivery_facts, clean_r_sum, FIELD_F64, MERGE_SUM),
+    SUM(clean_r_us),
+    SUM_EACH(coded_us, FIELD_U64, MOS_SCALES),
+    FIELD(delivery_facts, ie_basis, FIELD_U64, MERGE_MAX),
+    FIELD(delivery_facts, diotic, FIELD_U64, MERGE_MAX),
+    SUM_EACH(bpl_sum, FIELD_F64, DELIVERY_MODELS),
+    SUM_EACH(bpl_us, FIELD_U64, DELIVERY_MODELS),
+    SUM_EACH(no_bpl_us, FIELD_U64, DELIVERY_MODELS),
+    SUM_EACH(unrated_us, FIELD_U64, DELIVERY_MODELS),
     SUM_EACH(r_sum, FIELD_F64, DELIVERY_MODELS),
     SUM_EACH(r_us, FIELD_U64, DELIVERY_MODELS),
     SUM_EACH(below_r70_us, FIELD_U64, DELIVERY_MODELS),
@@ -99,6 +114,11 @@ void delivery_facts_clear(struct delivery_facts *f) {
 void delivery_facts_copy(struct delivery_facts *to, const struct delivery_facts *from) {
   memcpy(to, from, offsetof(struct delivery_facts, windows));
   memcpy(to->windows, from->windows, from->window_count * sizeof(from->windows[0]));
+}
+
+void delivery_add_rtt(struct delivery_facts *f, enum rtt_source source, uint64_t rtt_us) {
+  if (f->rtt_count[source]++ == 0 || rtt_us < f->rtt_min_us[source]) f->rtt_min_us[source] = rtt_us;
+  f->rtt_sum_us[source] += rtt_us;
 }
 
 static void join_windows(struct delivery_window *into, const struct delivery_window *from) {
@@ -192,9 +212,15 @@ void delivery_merge(struct delivery_facts *into, const struct delivery_facts *fr
     if (from->r_us[i] > 0) keep_worst(into, i, from->worst_r[i], from->worst_start_us[i] + shift_us);
   }
   double worst_r[DELIVERY_MODELS];
+  uint64_t since_burst_us[DELIVERY_CONSUMERS];
   memcpy(worst_r, into->worst_r, sizeof(worst_r));
+  for (size_t i = 0; i < DELIVERY_CONSUMERS; i++) {
+    bool none = from->burst_count[i] == 0;
+    since_burst_us[i] = none ? into->since_burst_us[i] + from->expected_us : from->since_burst_us[i];
+  }
   fields_merge(delivery_fields, delivery_field_count, into, from);
   memcpy(into->worst_r, worst_r, sizeof(worst_r));
+  memcpy(into->since_burst_us, since_burst_us, sizeof(since_burst_us));
   into->window_count = window_count;
   into->window_us = window_us;
   into->end_us = shift_us + from->end_us;

@@ -8,7 +8,9 @@
 #ifndef DSP_DELIVERY_FACTS_H
 #define DSP_DELIVERY_FACTS_H
 
+#include "dsp/coded.h"
 #include "dsp/delivery.h"
+#include "dsp/figure.h"
 
 /* The E-model's verdict depends on two options that are only known when somebody asks, so R is kept
  * for each pair of them: index = delivery_model(consumer, plc). */
@@ -18,6 +20,10 @@ static inline size_t delivery_model(enum quality_consumer consumer, bool plc) {
 }
 
 #define DELIVERY_R_ABSENT (-1000.0) /* an R that was not computable; real ones are above -40 */
+
+/* Where a round trip was measured (voice-quality.md 4.1): by the kernel on the stream's TCP connection
+ * (TCP_INFO), by a WebSocket ping and its pong, by RTCP with the other end of the call. */
+enum rtt_source { RTT_TCP, RTT_WS, RTT_RTCP, RTT_SOURCES };
 
 /* One window with at least one expected frame (3.10); stretches without any have none. */
 struct delivery_window {
@@ -60,6 +66,7 @@ struct delivery_facts {
   uint64_t burst_count[DELIVERY_CONSUMERS], burst_frames[DELIVERY_CONSUMERS], burst_bad[DELIVERY_CONSUMERS];
   uint64_t gap_count[DELIVERY_CONSUMERS], gap_frames[DELIVERY_CONSUMERS], gap_bad[DELIVERY_CONSUMERS];
   uint64_t burst_us[DELIVERY_CONSUMERS], gap_us[DELIVERY_CONSUMERS];
+  uint64_t since_burst_us[DELIVERY_CONSUMERS]; /* from the end of the last burst; of use when there is one */
 
   /* Arrival (3.2, 3.3, 3.7). */
   uint64_t jitter_count; /* frames that have a predecessor */
@@ -71,6 +78,20 @@ struct delivery_facts {
   double skew_ppm_us;                         /* sum of skew * skew_us: their quotient is the skew */
   uint64_t skew_us;                           /* track time the skew was fitted over; 0: never published */
   uint64_t media_clock_suspect;
+
+  /* Round trips (4.1, 4.2), indexed by enum rtt_source: written by the owner with delivery_add_rtt(), to
+   * both tracks of a socket alike. */
+  uint64_t rtt_count[RTT_SOURCES], rtt_sum_us[RTT_SOURCES], rtt_min_us[RTT_SOURCES];
+
+  /* What the sound was coded with (2, dsp/coded.h), window by window, each weighing what was expected in
+   * it: R without loss; the scales; Bpl; and, where there was no R, why: no Bpl, or no Ie. */
+  uint64_t active_us, active_bytes; /* of the frames with sound in a known mode */
+  double clean_r_sum;
+  uint64_t clean_r_us, coded_us[MOS_SCALES];
+  uint64_t ie_basis; /* enum ie_basis, the weakest */
+  uint64_t diotic;   /* 1: some Ie was of listeners with both ears */
+  double bpl_sum[DELIVERY_MODELS];
+  uint64_t bpl_us[DELIVERY_MODELS], no_bpl_us[DELIVERY_MODELS], unrated_us[DELIVERY_MODELS];
 
   /* Windows (3.10), before any merging: sums of R * weight, of the weight that has an R, and of the
    * weight with R below 70; the worst window. */
@@ -100,21 +121,16 @@ void delivery_merge(struct delivery_facts *into, const struct delivery_facts *fr
 void delivery_facts_clear(struct delivery_facts *f);
 /* Copies what is in use. */
 void delivery_facts_copy(struct delivery_facts *to, const struct delivery_facts *from);
+/* One measured round trip. */
+void delivery_add_rtt(struct delivery_facts *f, enum rtt_source source, uint64_t rtt_us);
 /* Adds a finished window, the latest: keeps the sums over windows and the worst one, and merges in
  * pairs when the table is full. `window->start_us` is a multiple of `length_us` from the first frame;
  * `length_us` must be the unmerged length. */
 void delivery_add_window(struct delivery_facts *f, const struct delivery_window *window, uint64_t length_us);
 
-/* A number or, when `absent` is not NULL, the reason why there is none. */
-struct figure {
-  double value;
-  const char *absent;
-};
+enum { DELIVERY_FLAGS_MAX = 16 };
 
-enum { DELIVERY_FLAGS_MAX = 8 };
-
-/* Members and units of voice-quality.md 8 (`delivery.<track>`), in its order. The texts it has beside
- * them (codec, model, scale, ie_basis) come from the codec's row. */
+/* Members and units of voice-quality.md 8 (`delivery.<track>`), in its order. */
 struct delivery_figures {
   struct figure expected_frames, received_frames, missing_frames;
   struct figure discarded_f60, discarded_f120, discarded_f200, discarded_adaptive;
@@ -131,11 +147,17 @@ struct delivery_figures {
   struct figure stall_count, stall_longest_ms, stall_total_ms;
   struct figure bunching_mean_frames, bunching_share;
   struct figure skew_ppm, playout_delay_ms;
+  struct figure rtt_tcp_ms, rtt_ws_ms, rtt_rtcp_ms; /* rtt_ms: means */
   struct figure network_jitter_ms, ta_ms;
+  const char *ta_basis; /* "rtcp"; "stream_only": a lower bound, without the caller's leg; NULL: no ta_ms */
   struct figure ie, bpl, ie_eff, r_lq, r_plc, r_noplc, mos_lqe, r_cq, mos_cqe, mos_fb;
   struct figure worst_start_ms, worst_r, worst_mos; /* worst_window */
   struct figure below_r70_share, recovery_ms, ptime_ms;
-  struct figure window_ms; /* the windows themselves: delivery_window_figures() */
+  struct figure r_av, r_end, mos_end; /* perceptual: dsp/recency.h */
+  struct figure window_ms;            /* the windows themselves: delivery_window_figures() */
+  enum mos_scale scale;               /* of the content; whose MOS mos_lqe, mos_cqe and the windows' are */
+  const char *algorithm;              /* P.800.1 name of the headline's MOS: "MOS-CQEN" */
+  const char *ie_basis;
   size_t flag_count;
   const char *flags[DELIVERY_FLAGS_MAX];
 };
@@ -144,11 +166,22 @@ struct delivery_window_figures {
   struct figure start_ms, r, mos, loss_pct, jitter_ms;
 };
 
-/* `plc` and `consumer` are the options quality.plc and quality.consumer. */
-void delivery_figures(const struct delivery_facts *facts, const struct codec *codec, bool plc,
-                      enum quality_consumer consumer, struct delivery_figures *out);
+/* Whose ears: the options quality.plc and quality.consumer, and what is known of the leg's own codec. */
+struct delivery_view {
+  bool plc;
+  enum quality_consumer consumer;
+  struct leg_codec leg;
+};
+
+/* `codec` is the track's newest. */
+void delivery_figures(const struct delivery_facts *facts, const struct codec *codec,
+                      const struct delivery_view *view, struct delivery_figures *out);
 /* Of facts->windows[index], index < facts->window_count. */
 void delivery_window_figures(const struct delivery_facts *facts, size_t index, const struct codec *codec,
-                             bool plc, enum quality_consumer consumer, struct delivery_window_figures *out);
+                             const struct delivery_view *view, struct delivery_window_figures *out);
+
+/* The part of delivery_figures() that the E-model makes (dsp/model_figures.c), after all others. */
+void delivery_model_figures(const struct delivery_facts *facts, const struct codec *codec,
+                            const struct delivery_view *view, struct delivery_figures *out);
 
 #endif

@@ -17,6 +17,11 @@ static bool is_greater(enum field_type type, const void *a, const void *b) {
   return false;
 }
 
+static bool is_zero(const void *value) {
+  static const char zero[FIELD_BYTES];
+  return memcmp(value, zero, FIELD_BYTES) == 0;
+}
+
 static void add(enum field_type type, void *into, const void *from) {
   if (type == FIELD_F64)
     *(double *)into += *(const double *)from;
@@ -35,6 +40,10 @@ static void merge_one(const struct field *row, void *into, const void *from) {
       return;
     case MERGE_MIN:
       if (is_greater(row->type, into, from)) memcpy(into, from, FIELD_BYTES);
+      return;
+    case MERGE_MIN_KNOWN:
+      if (is_zero(into) || (!is_zero(from) && is_greater(row->type, into, from)))
+        memcpy(into, from, FIELD_BYTES);
       return;
     case MERGE_LAST:
       memcpy(into, from, FIELD_BYTES);

@@ -11,7 +11,14 @@ enum field_type { FIELD_U64, FIELD_I64, FIELD_F64 };
 enum { FIELD_BYTES = 8 }; /* of a member, or of an element of one, whatever its type */
 
 /* How two parts of one leg are put together. */
-enum field_merge { MERGE_SUM, MERGE_MAX, MERGE_MIN, MERGE_FIRST, MERGE_LAST };
+enum field_merge {
+  MERGE_SUM,
+  MERGE_MAX,
+  MERGE_MIN,
+  MERGE_MIN_KNOWN, /* the smaller one, 0 being none */
+  MERGE_FIRST,
+  MERGE_LAST
+};
 
 /* `count` > 1 is an array of that many equal elements (a histogram); it is stored sparse. */
 struct field {

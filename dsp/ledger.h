@@ -42,8 +42,10 @@ struct ledger_note {
   int64_t place_us;
   double jitter_ms;
   uint32_t playout_delay_us; /* P of emulator A after it */
-  uint32_t concealed_frames;
-  uint16_t flags;
+  uint32_t duration_us;
+  uint16_t concealed_frames;
+  uint16_t payload_bytes; /* UINT16_MAX: or more */
+  uint8_t flags, mode;
 };
 
 struct ledger_slot {

@@ -35,15 +35,19 @@ static uint32_t kept(const struct timebase_track *k) {
   return k->seen < TIMEBASE_EVENTS ? k->seen : TIMEBASE_EVENTS;
 }
 
+static uint32_t duration_us(const struct codec *codec, const struct timebase_event *event) {
+  return event->duration_us != 0 ? event->duration_us : codec_duration_us(codec, event->payload_bytes);
+}
+
 /* The most frequent length of a payload, the shorter of two equally frequent ones. */
 static uint32_t usual_ptime_us(const struct codec *codec, const struct timebase_track *k) {
   uint32_t best_us = 0, best_times = 0;
   if (codec == NULL) return DEFAULT_PTIME_US;
   for (uint32_t i = 0; i < kept(k); i++) {
-    uint32_t length_us = codec_duration_us(codec, k->first[i].payload_bytes), times = 0;
+    uint32_t length_us = duration_us(codec, &k->first[i]), times = 0;
     if (length_us < PTIME_MIN_US) continue;
     for (uint32_t j = 0; j < kept(k); j++) {
-      times += codec_duration_us(codec, k->first[j].payload_bytes) == length_us;
+      times += duration_us(codec, &k->first[j]) == length_us;
     }
     if (times > best_times || (times == best_times && length_us < best_us)) {
       best_times = times;

@@ -24,6 +24,7 @@ struct timebase_event {
   bool has_chunk, has_timestamp; /* false: absent or refused by the parser */
   uint64_t chunk, timestamp;     /* as sent */
   uint32_t payload_bytes;
+  uint32_t duration_us; /* as the payload itself tells (dsp/inspect.h); 0: by its size */
 };
 
 struct timebase_place {

@@ -10,37 +10,63 @@ void windows_init(struct windows *w) {
   memset(w, 0, sizeof(*w));
 }
 
-double window_rating(const struct codec *codec, const struct window_counts *c, enum quality_consumer consumer,
-                     bool plc, uint64_t *clamped) {
-  if (codec == NULL || codec->absent_reason != NULL || codec->scale != SCALE_NB || c->expected_frames == 0) {
-    return DELIVERY_R_ABSENT;
-  }
-  struct emodel_inputs in = emodel_defaults;
-  struct emodel_result result;
-  in.ie = codec->ie;
-  in.bpl = plc ? codec->bpl_plc : codec->bpl;
-  in.ppl_pct = fmin(100.0, 100.0 * (double)c->lost[consumer] / (double)c->expected_frames);
-  in.burst_ratio = burst_ratio(c->expected_frames, c->bad[consumer], c->runs[consumer]);
-  in.ta_ms = 0;
-  emodel_reduced_nb(&in, EMODEL_ID_ABSOLUTE, &result);
-  if (isnan(result.r)) return DELIVERY_R_ABSENT;
-  if (result.flags & (EMODEL_CLAMPED | EMODEL_OUT_OF_RANGE)) ++*clamped;
-  return result.r;
+bool window_rating(const struct window_counts *c, enum quality_consumer consumer, bool plc,
+                   struct coded_rating *out) {
+  if (c->expected_frames == 0) return false;
+  double ppl_pct = fmin(100.0, 100.0 * (double)c->lost[consumer] / (double)c->expected_frames);
+  double bursts = burst_ratio(c->expected_frames, c->bad[consumer], c->runs[consumer]);
+  return coded_rate(&c->coded, ppl_pct, bursts, plc, out);
 }
 
-static void hand_on(const struct windows *w, const struct window_counts *c, struct delivery_facts *facts) {
+/* What the codec costs without loss is the same for every consumer. */
+static void add_coding(struct delivery_facts *facts, const struct coded_rating *rating, uint64_t weight_us) {
+  facts->clean_r_sum += rating->clean * (double)weight_us;
+  facts->clean_r_us += weight_us;
+  for (int i = 0; i < MOS_SCALES; i++)
+    facts->coded_us[i] += (uint64_t)(rating->share[i] * (double)weight_us + 0.5);
+  if ((uint64_t)rating->basis > facts->ie_basis) facts->ie_basis = rating->basis;
+  if (rating->diotic) facts->diotic = 1;
+}
+
+static void rate(const struct window_counts *c, struct delivery_window *window,
+                 struct delivery_facts *facts) {
+  for (int i = 0; i < DELIVERY_MODELS; i++) {
+    enum quality_consumer consumer = (enum quality_consumer)(i / 2);
+    bool plc = i % 2;
+    size_t model = delivery_model(consumer, plc);
+    struct coded_rating rating;
+    window->r[model] = DELIVERY_R_ABSENT;
+    if (c->coded.count == 0) continue; /* silence from the start on: no word on its coding yet */
+    if (!window_rating(c, consumer, plc, &rating)) {
+      facts->unrated_us[model] += c->expected_us;
+      continue;
+    }
+    if (i == 0) add_coding(facts, &rating, c->expected_us);
+    if (rating.bpl > 0) {
+      facts->bpl_sum[model] += rating.bpl * (double)c->expected_us;
+      facts->bpl_us[model] += c->expected_us;
+    }
+    facts->clamped += rating.out_of_range;
+    if (rating.no_bpl)
+      facts->no_bpl_us[model] += c->expected_us;
+    else
+      window->r[model] = rating.r;
+  }
+}
+
+/* A window in which nothing came to be looked at is coded as the one before. */
+static void hand_on(struct windows *w, struct window_counts *c, struct delivery_facts *facts) {
+  if (c->coded.count > 0)
+    w->newest = c->coded;
+  else
+    c->coded = w->newest;
   struct delivery_window window = {.start_us = c->index * WINDOW_US,
                                    .weight_us = c->expected_us,
                                    .expected_frames = c->expected_frames,
                                    .missing_frames = c->missing_frames,
                                    .jitter_count = c->jitter_count,
                                    .jitter_sum_ms = c->jitter_sum_ms};
-  for (int consumer = 0; consumer < DELIVERY_CONSUMERS; consumer++) {
-    for (int plc = 0; plc < 2; plc++) {
-      enum quality_consumer who = (enum quality_consumer)consumer;
-      window.r[delivery_model(who, plc)] = window_rating(w->codec, c, who, plc, &facts->clamped);
-    }
-  }
+  rate(c, &window, facts);
   delivery_add_window(facts, &window, WINDOW_US);
 }
 
@@ -70,6 +96,8 @@ static void count(struct windows *w, const struct window_frame *frame, uint64_t 
     }
     w->bad_before[i] = frame->bad[i];
   }
+  if (frame->codec != NULL)
+    coded_add(&c->coded, frame->codec, frame->mode, n, frame->duration_us, frame->payload_bytes);
   if (frame->has_jitter) {
     c->jitter_count += n;
     c->jitter_sum_ms += (double)n * frame->jitter_ms;
@@ -98,10 +126,15 @@ void windows_found(struct windows *w, int64_t place_us) {
   if (c->lost[CONSUMER_ASR_STREAM] > 0) c->lost[CONSUMER_ASR_STREAM]--;
 }
 
-double windows_newest_r(const struct windows *w, enum quality_consumer consumer, bool plc) {
-  uint64_t clamped = 0;
+double windows_newest_r(const struct windows *w, const struct delivery_view *view) {
+  struct coded_rating rating;
   if (!w->has_previous || w->previous.expected_us < WINDOW_EXPECTED_MIN_US) return DELIVERY_R_ABSENT;
-  return window_rating(w->codec, &w->previous, consumer, plc, &clamped);
+  struct window_counts c = w->previous;
+  if (c.coded.count == 0) c.coded = w->newest;
+  if (!window_rating(&c, view->consumer, view->plc, &rating) || rating.no_bpl) return DELIVERY_R_ABSENT;
+  double r = rating.r;
+  for (int i = 0; i < MOS_SCALES; i++) r -= rating.share[i] * leg_impairment(&view->leg, (enum mos_scale)i);
+  return r;
 }
 
 static void join(struct window_counts *into, const struct window_counts *from) {
@@ -110,6 +143,7 @@ static void join(struct window_counts *into, const struct window_counts *from) {
   into->missing_frames += from->missing_frames;
   into->jitter_count += from->jitter_count;
   into->jitter_sum_ms += from->jitter_sum_ms;
+  coded_join(&into->coded, &from->coded);
   for (int i = 0; i < DELIVERY_CONSUMERS; i++) {
     into->lost[i] += from->lost[i];
     into->bad[i] += from->bad[i];

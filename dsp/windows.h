@@ -7,6 +7,7 @@
 #ifndef DSP_WINDOWS_H
 #define DSP_WINDOWS_H
 
+#include "dsp/coded.h"
 #include "dsp/delivery_facts.h"
 
 enum { WINDOW_US = 10000000, WINDOW_EXPECTED_MIN_US = 5000000 };
@@ -19,6 +20,7 @@ struct window_counts {
   uint64_t bad[DELIVERY_CONSUMERS], runs[DELIVERY_CONSUMERS];
   uint64_t jitter_count;
   double jitter_sum_ms;
+  struct coded_mix coded; /* of the frames that came with sound */
 };
 
 struct window_frame {
@@ -27,11 +29,14 @@ struct window_frame {
   uint32_t lost[DELIVERY_CONSUMERS];
   bool has_jitter;
   double jitter_ms;
+  const struct codec *codec; /* NULL: no sound, or in no known mode */
+  uint8_t mode;
+  uint32_t duration_us, payload_bytes;
 };
 
 struct windows {
-  const struct codec *codec; /* of the frames being added; NULL: no R */
   uint32_t ptime_us;
+  struct coded_mix newest; /* of the newest window with sound: one without any goes by it */
   bool has_current, has_previous;
   bool bad_before[DELIVERY_CONSUMERS];
   struct window_counts current, previous;
@@ -44,12 +49,12 @@ void windows_add(struct windows *w, struct delivery_facts *facts, int64_t place_
 /* A frame that was added as missing came after all, of no use to playout. Windows already handed on
  * keep their count. */
 void windows_found(struct windows *w, int64_t place_us);
-/* R of the newest window that is over and had 5 s of expected sound, or DELIVERY_R_ABSENT. */
-double windows_newest_r(const struct windows *w, enum quality_consumer consumer, bool plc);
+/* R, the leg's codec taken off, of the newest window that is over and had 5 s of expected sound, or DELIVERY_R_ABSENT. */
+double windows_newest_r(const struct windows *w, const struct delivery_view *view);
 void windows_finish(struct windows *w, struct delivery_facts *facts);
 
-/* R (LQ) of the counts, or DELIVERY_R_ABSENT; adds 1 to *clamped when an input was out of range. */
-double window_rating(const struct codec *codec, const struct window_counts *c, enum quality_consumer consumer,
-                     bool plc, uint64_t *clamped);
+/* The model's verdict (LQ) on the counts, `out->r` NaN for none; false when the coding is not known. */
+bool window_rating(const struct window_counts *c, enum quality_consumer consumer, bool plc,
+                   struct coded_rating *out);
 
 #endif

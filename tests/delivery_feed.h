@@ -25,7 +25,9 @@ static inline struct delivery_input *feed_add(struct feed *f, uint64_t number, i
                                 .media_us = media_us,
                                 .arrival_us = arrival_us,
                                 .read_ordinal = (uint64_t)arrival_us,
-                                .duration_us = FRAME_US};
+                                .duration_us = FRAME_US,
+                                .coded = true,
+                                .payload_bytes = 160};
   return in;
 }
 

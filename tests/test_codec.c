@@ -39,33 +39,11 @@ static void rows_are_whole(void **state) {
     const struct codec *row = codec_row((enum codec_id)id);
     assert_int_equal(row->id, id);
     assert_non_null(row->encoding);
-    assert_non_null(row->model);
-    assert_non_null(row->ie_basis);
     assert_true(row->sample_rate_hz > 0 && row->rtp_clock_hz > 0 && row->announced_hz[0] > 0);
     assert_true((row->decode == NULL) == (row->encode == NULL));
-    /* Narrowband is what is built: the rest has no MOS and says why. */
-    if (row->scale == SCALE_NB) {
-      assert_null(row->absent_reason);
-      assert_string_equal(row->model, "G.107");
-      assert_true(row->ie == 0 && row->bpl == 4.3 && row->bpl_plc == 25.1);
-    } else {
-      assert_null(row->decode);
-      assert_string_equal(row->absent_reason, "model_not_built");
-    }
     for (size_t i = 0; i < CODEC_ANNOUNCED_MAX && row->announced_hz[i] != 0; i++)
       assert_ptr_equal(codec_find(row->encoding, strlen(row->encoding), row->announced_hz[i]), row);
   }
-}
-
-static void basis_of_the_impairment(void **state) {
-  (void)state;
-  static const char *const basis[CODEC_COUNT] = {
-      [CODEC_PCMU] = "published",  [CODEC_PCMA] = "published", [CODEC_L16_8K] = "assumed",
-      [CODEC_L16_16K] = "assumed", [CODEC_G722] = "assumed",   [CODEC_OPUS] = "none",
-      [CODEC_AMR_WB] = "none",
-  };
-  for (int id = 0; id < CODEC_COUNT; id++)
-    assert_string_equal(codec_row((enum codec_id)id)->ie_basis, basis[id]);
 }
 
 static void found_by_name_and_rate(void **state) {
@@ -137,7 +115,6 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_decoder_gives_its_known_answers),
       cmocka_unit_test(rows_are_whole),
-      cmocka_unit_test(basis_of_the_impairment),
       cmocka_unit_test(found_by_name_and_rate),
       cmocka_unit_test(sizes_tell_lengths),
       cmocka_unit_test(unheard_codecs_decode_to_nothing),

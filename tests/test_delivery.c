@@ -217,6 +217,33 @@ static void another_start(void **state) {
   free(d);
 }
 
+/* The first new frame follows the last old one, however long either is. */
+static void another_frame_length(void **state) {
+  (void)state;
+  static const uint32_t length_us[][2] = {{20000, 30000}, {30000, 20000}, {60000, 10000}};
+  for (size_t i = 0; i < 3; i++) {
+    struct delivery *d = delivery_new();
+    int64_t now_us = 0;
+    for (int64_t n = 0; n < 400; n++) {
+      uint32_t frame_us = length_us[i][n >= 200];
+      if (n % 200 == 0) delivery_begin(d, codec_row(CODEC_PCMU), frame_us);
+      struct delivery_input in = {.number = (uint64_t)(n % 200),
+                                  .media_us = n % 200 * frame_us,
+                                  .arrival_us = now_us,
+                                  .read_ordinal = (uint64_t)n,
+                                  .duration_us = frame_us};
+      assert_int_equal(delivery_frame(d, &in).place_us, now_us);
+      now_us += frame_us;
+    }
+    delivery_facts(d, &facts);
+    assert_int_equal(facts.end_us, now_us);
+    assert_int_equal(facts.expected_us, now_us);
+    assert_int_equal(facts.outage_us, 0);
+    assert_int_equal(facts.gap_us[CONSUMER_PLAYOUT], now_us);
+    free(d);
+  }
+}
+
 static void places_out_of_order(void **state) {
   (void)state;
   struct delivery *d = delivery_new();
@@ -326,6 +353,7 @@ int main(void) {
       cmocka_unit_test_setup(numbering_jump_is_no_loss, setup),
       cmocka_unit_test_setup(restart_after_an_outage, setup),
       cmocka_unit_test_setup(another_start, setup),
+      cmocka_unit_test_setup(another_frame_length, setup),
       cmocka_unit_test_setup(places_out_of_order, setup),
       cmocka_unit_test_setup(own_delay_is_not_theirs, setup),
       cmocka_unit_test_setup(bad_frames_are_counted_once, setup),

@@ -11,6 +11,7 @@
 static struct feed feed;
 static struct delivery_facts facts;
 static struct delivery_figures figures;
+static struct leg_codec leg;
 
 static void is(struct figure f, double expected, double tolerance) {
   if (f.absent != NULL) fail_msg("absent: %s, expected %g", f.absent, expected);
@@ -30,7 +31,7 @@ static int setup(void **state) {
 
 static void compute(enum codec_id codec, bool plc, enum quality_consumer consumer) {
   feed_facts(&feed, 0, &facts);
-  delivery_figures(&facts, codec_row(codec), plc, consumer, &figures);
+  delivery_figures(&facts, codec_row(codec), &(struct delivery_view){plc, consumer, leg}, &figures);
 }
 
 static void perfect_call(void **state) {
@@ -46,6 +47,10 @@ static void perfect_call(void **state) {
   is(figures.burst_ratio, 1, 0);
   assert_string_equal(figures.burst_ratio_basis, "insufficient");
   is_absent(figures.mos_cqe, "no_ta");
+  is_absent(figures.ta_ms, "no_rtt");
+  is_absent(figures.rtt_tcp_ms, "no_tcp_info");
+  is_absent(figures.rtt_ws_ms, "no_pong");
+  is_absent(figures.rtt_rtcp_ms, "no_rtcp");
   is_absent(figures.network_jitter_ms, "not_rtp");
   is_absent(figures.skew_ppm, "not_fitted");
   is_absent(figures.burst_mean_ms, "no_burst");
@@ -69,7 +74,8 @@ static void recovery_of_bursts_only(void **state) {
   compute(CODEC_PCMU, false, CONSUMER_PLAYOUT);
   is(figures.recovery_ms, 0, 0);
   facts.recovery_count = 0;
-  delivery_figures(&facts, codec_row(CODEC_PCMU), false, CONSUMER_PLAYOUT, &figures);
+  delivery_figures(&facts, codec_row(CODEC_PCMU), &(struct delivery_view){.consumer = CONSUMER_PLAYOUT},
+                   &figures);
   is_absent(figures.recovery_ms, "not_recovered");
 }
 
@@ -97,18 +103,6 @@ static void five_seconds_at_least(void **state) {
   feed.frame[9].sid = true;
   compute(CODEC_PCMU, false, CONSUMER_PLAYOUT);
   is_absent(figures.mos_lqe, "too_short");
-}
-
-static void codec_without_a_model(void **state) {
-  (void)state;
-  feed_even(&feed, 1, 500);
-  compute(CODEC_OPUS, false, CONSUMER_PLAYOUT);
-  is_absent(figures.mos_lqe, "model_not_built");
-  is_absent(figures.ie, "model_not_built");
-  is_absent(figures.worst_mos, "model_not_built");
-  feed_clear(&feed);
-  compute(CODEC_OPUS, false, CONSUMER_PLAYOUT);
-  is_absent(figures.mos_lqe, "model_not_built");
 }
 
 /* L1 and L2 of 7.3: one frame in a hundred. */
@@ -153,13 +147,58 @@ static void stall_counts_for_playout_only(void **state) {
   assert_true(playout_r < 70);
 }
 
+/* BG0 to BG10 of 7.5 as they are published: frames that came damaged, to a reader of the stream. `every` > 0:
+ * each index of the form every * k - 1. Below 0: not defined. */
+static void bg_segmentation_as_published(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    uint64_t n;
+    int bad[16], every;
+    double bursts, density, mean_ms, gap_density, burst_ratio;
+  } cases[] = {
+      {"BG0", 100, {-1}, 0, 0, -1, -1, 0, 1},
+      {"BG1", 100, {20, 60, -1}, 0, 0, -1, -1, 0.02, 1},
+      {"BG2", 100, {40, 41, 42, 43, 44, -1}, 0, 1, 1, 100, 0, 1}, /* one run: BurstR is not measured */
+      {"BG3", 100, {30, 32, 35, 36, 40, 80, -1}, 0, 1, 0.454545, 220, 0.011236, 1.128},
+      {"BG4", 100, {0, 99, -1}, 0, 0, -1, -1, 0.02, 1},
+      {"BG5", 100, {20, 36, -1}, 0, 1, 0.117647, 340, 0, 1},
+      {"BG6", 100, {20, 37, -1}, 0, 0, -1, -1, 0.02, 1},
+      {"BG7", 100, {10, 11, 12, 70, 71, 72, 73, 74, 75, -1}, 0, 2, 1, 90, 0, 1},
+      {"BG8", 50, {-1}, 1, 1, 1, 1000, -1, 1},
+      {"BG9", 1000, {-1}, 20, 0, -1, -1, 0.05, 1},
+      {"BG10", 1000, {-1}, 10, 1, 0.100908, 19820, 0, 1},
+  };
+  for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+    feed_clear(&feed);
+    feed_even(&feed, 0, cases[c].n - 1);
+    for (size_t i = 0; i < cases[c].n; i++)
+      feed.frame[i].upstream_bad = cases[c].every > 0 && (i + 1) % (uint64_t)cases[c].every == 0;
+    for (size_t k = 0; cases[c].bad[k] >= 0; k++) feed.frame[cases[c].bad[k]].upstream_bad = true;
+    compute(CODEC_PCMU, false, CONSUMER_ASR_STREAM);
+    is(figures.burst_count, cases[c].bursts, 0);
+    is(figures.burst_ratio, cases[c].burst_ratio, 1e-9);
+    if (cases[c].density < 0) {
+      is_absent(figures.burst_density, "no_burst");
+      is_absent(figures.burst_mean_ms, "no_burst");
+    } else {
+      is(figures.burst_density, cases[c].density, 5e-7);
+      is(figures.burst_mean_ms, cases[c].mean_ms, 1e-9);
+    }
+    if (cases[c].gap_density < 0)
+      is_absent(figures.gap_density, "no_gap");
+    else
+      is(figures.gap_density, cases[c].gap_density, 5e-7);
+  }
+}
+
 static void windows_published(void **state) {
   (void)state;
   feed_even(&feed, 0, 999);
   for (size_t i = 600; i < 605; i++) feed.frame[i].number = 600; /* four lost, four duplicates */
   compute(CODEC_PCMU, false, CONSUMER_PLAYOUT);
   struct delivery_window_figures window;
-  delivery_window_figures(&facts, 1, codec_row(CODEC_PCMU), false, CONSUMER_PLAYOUT, &window);
+  delivery_window_figures(&facts, 1, codec_row(CODEC_PCMU), &(struct delivery_view){.plc = false}, &window);
   is(window.start_ms, 10000, 0);
   is(window.loss_pct, 0.8, 1e-12);
   is(window.r, 93.2 - 95 * 0.8 / (0.8 + 4.3), 1e-9);
@@ -184,9 +223,9 @@ int main(void) {
       cmocka_unit_test_setup(recovery_of_bursts_only, setup),
       cmocka_unit_test_setup(no_packet_no_mos, setup),
       cmocka_unit_test_setup(five_seconds_at_least, setup),
-      cmocka_unit_test_setup(codec_without_a_model, setup),
       cmocka_unit_test_setup(one_per_cent, setup),
       cmocka_unit_test_setup(stall_counts_for_playout_only, setup),
+      cmocka_unit_test_setup(bg_segmentation_as_published, setup),
       cmocka_unit_test_setup(windows_published, setup),
       cmocka_unit_test_setup(flags, setup),
   };

@@ -1,4 +1,4 @@
-/* Properties 4 to 7 and 9 to 11 of voice-quality.md 7.8 on random tracks; the seed is in every failure. */
+/* Properties 4 to 7 and 9 to 12 of voice-quality.md 7.8 on random tracks; the seed is in every failure. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +9,12 @@
 
 #include "dsp/timebase.h"
 #include "tests/delivery_feed.h"
+#include "tests/seed.h"
 
 enum { ROUNDS = 60 };
+
+/* A round has its own seed, so that it can be told apart; all follow from the printed one. */
+#define FOR_EACH_SEED for (uint32_t round = 0, seed = (uint32_t)seed_value; round < ROUNDS; round++, seed++)
 
 static struct feed feed, changed;
 static struct delivery_facts facts, other;
@@ -77,7 +81,7 @@ static void expect_same(const char *what, uint32_t seed) {
 
 static void p4_looking_changes_nothing(void **state) {
   (void)state;
-  for (uint32_t seed = 1; seed <= ROUNDS; seed++) {
+  FOR_EACH_SEED {
     random_feed(&feed, seed, true);
     feed_facts(&feed, 0, &facts);
     feed_facts(&feed, 1 + seed * 7, &other);
@@ -88,10 +92,39 @@ static void p4_looking_changes_nothing(void **state) {
   }
 }
 
+/* Two looks in a row give the same, and looks at random moments change nothing. */
+static void p4_snapshot_twice(void **state) {
+  (void)state;
+  FOR_EACH_SEED {
+    random_feed(&feed, seed, true);
+    struct delivery *d = delivery_new();
+    uint32_t x = seed;
+    memset(&facts, 0, sizeof facts);
+    memset(&other, 0, sizeof other);
+    for (size_t i = 0; i < feed.count; i++) {
+      delivery_frame(d, &feed.frame[i]);
+      if (below(&x, 100) != 0) continue;
+      delivery_facts(d, &facts);
+      delivery_facts(d, &other);
+      size_t used = sizeof(other.windows[0]) * other.window_count;
+      memset((char *)other.windows + used, 0, sizeof(other.windows) - used);
+      memset((char *)facts.windows + used, 0, sizeof(facts.windows) - used);
+      expect_same("two looks", seed);
+    }
+    delivery_facts(d, &facts);
+    feed_facts(&feed, 0, &other);
+    size_t used = sizeof(other.windows[0]) * other.window_count;
+    memset((char *)facts.windows + used, 0, sizeof(facts.windows) - used);
+    expect_same("random looks", seed);
+    free(d);
+  }
+}
+
 static void p5_only_differences_count(void **state) {
   (void)state;
   static const int64_t shift_us[] = {1, -999999, 4294967296, INT64_C(1) << 40};
-  for (uint32_t seed = 1; seed <= ROUNDS; seed++) {
+  static const uint64_t wrap[] = {UINT64_C(1) << 16, UINT64_C(1) << 32, UINT64_MAX, UINT64_MAX - 1000};
+  FOR_EACH_SEED {
     random_feed(&feed, seed, true);
     feed_facts(&feed, 0, &facts);
     for (int what = 0; what < 3; what++) {
@@ -100,7 +133,7 @@ static void p5_only_differences_count(void **state) {
         struct delivery_input *in = &changed.frame[i];
         if (what == 0) in->arrival_us += shift_us[seed % 4];
         if (what == 1) in->media_us += shift_us[seed % 4];
-        if (what == 2) in->number += UINT64_MAX - 1000 * (seed % 4);
+        if (what == 2) in->number += wrap[seed % 4];
       }
       feed_facts(&changed, 0, &other);
       expect_same(what == 0 ? "arrivals shifted" : what == 1 ? "media shifted" : "numbers shifted", seed);
@@ -110,7 +143,7 @@ static void p5_only_differences_count(void **state) {
 
 static void p6_a_duplicate_changes_its_count(void **state) {
   (void)state;
-  for (uint32_t seed = 1; seed <= ROUNDS; seed++) {
+  FOR_EACH_SEED {
     random_feed(&feed, seed, false);
     feed_facts(&feed, 0, &facts);
     uint32_t x = seed * 77;
@@ -134,7 +167,7 @@ static void p6_a_duplicate_changes_its_count(void **state) {
 
 static void p6_one_frame_later(void **state) {
   (void)state;
-  for (uint32_t seed = 1; seed <= ROUNDS; seed++) {
+  FOR_EACH_SEED {
     uint32_t x = seed;
     feed_clear(&feed);
     for (int64_t n = 0; n < 600; n++) feed_add(&feed, (uint64_t)n, n * FRAME_US, n * FRAME_US + 30000);
@@ -160,7 +193,7 @@ static void p7_any_clock(void **state) {
   for (size_t c = 0; c < sizeof(codec) / sizeof(codec[0]); c++) {
     struct timebase timebase;
     const struct codec *row = codec_row(codec[c]);
-    uint32_t x = 7;
+    uint32_t x = (uint32_t)seed_value;
     timebase_init(&timebase, row);
     struct timebase_event event[400];
     for (uint64_t n = 0; n < 400; n++) {
@@ -185,7 +218,7 @@ static void p7_any_clock(void **state) {
 
 static void p9_p10_sums(void **state) {
   (void)state;
-  for (uint32_t seed = 1; seed <= ROUNDS; seed++) {
+  FOR_EACH_SEED {
     random_feed(&feed, seed, seed % 2);
     feed_facts(&feed, 0, &facts);
     struct delivery_figures figures;
@@ -194,7 +227,8 @@ static void p9_p10_sums(void **state) {
       uint64_t bad = facts.burst_bad[consumer] + facts.gap_bad[consumer];
       if (bursts != facts.expected_frames || bad != facts.bad_frames[consumer])
         fail_msg("seed %u: bursts", seed);
-      delivery_figures(&facts, codec_row(CODEC_PCMU), false, (enum quality_consumer)consumer, &figures);
+      delivery_figures(&facts, codec_row(CODEC_PCMU),
+                       &(struct delivery_view){.consumer = (enum quality_consumer)consumer}, &figures);
       double lost = figures.missing_frames.value + figures.discarded_adaptive.value +
                     figures.concealed_frames.value + figures.upstream_bad_frames.value +
                     figures.inserted_silence_frames.value;
@@ -215,9 +249,46 @@ static void p9_p10_sums(void **state) {
   }
 }
 
+/* Whatever modes come: each window is rated or says why not, none above what its codec gives without loss,
+ * and the parts of a call weigh together what they weighed alone. */
+static void every_window_is_rated_or_says_why(void **state) {
+  (void)state;
+  static const enum codec_id ids[] = {CODEC_AMR_WB, CODEC_OPUS, CODEC_G722, CODEC_L16_16K, CODEC_PCMU};
+  FOR_EACH_SEED {
+    uint32_t x = seed;
+    random_feed(&feed, seed, seed % 2);
+    struct delivery *d = malloc(delivery_bytes());
+    delivery_init(d);
+    delivery_begin(d, codec_row(ids[seed % 5]), FRAME_US);
+    for (size_t i = 0; i < feed.count; i++) {
+      feed.frame[i].mode = codec_row(ids[seed % 5])->has_modes ? (uint8_t)below(&x, OPUS_BANDS) : 0;
+      feed.frame[i].coded = i == 0 || below(&x, 10) != 0;
+      feed.frame[i].payload_bytes = 20 + below(&x, 100);
+      delivery_frame(d, &feed.frame[i]);
+    }
+    memset(&facts, 0, sizeof facts);
+    delivery_facts(d, &facts);
+    free(d);
+    for (size_t m = 0; m < DELIVERY_MODELS; m++) {
+      if (facts.r_us[m] + facts.no_bpl_us[m] + facts.unrated_us[m] != facts.expected_us)
+        fail_msg("seed %u: %llu us of %llu rated", seed, (unsigned long long)facts.r_us[m],
+                 (unsigned long long)facts.expected_us);
+      if (facts.r_us[m] > 0 && !(facts.r_sum[m] / (double)facts.r_us[m] <= 148)) fail_msg("seed %u: R", seed);
+    }
+    uint64_t coded_us = facts.coded_us[0] + facts.coded_us[1] + facts.coded_us[2];
+    int64_t off_us = (int64_t)(coded_us - facts.clean_r_us);
+    if (off_us > 1000 || off_us < -1000) fail_msg("seed %u: scales are off by %d us", seed, (int)off_us);
+    other = facts;
+    delivery_merge(&other, &facts);
+    if (other.clean_r_us != 2 * facts.clean_r_us || other.active_us != 2 * facts.active_us ||
+        other.clean_r_sum != 2 * facts.clean_r_sum || other.ie_basis != facts.ie_basis)
+      fail_msg("seed %u: two parts do not weigh together", seed);
+  }
+}
+
 static void p11_any_input(void **state) {
   (void)state;
-  for (uint32_t seed = 1; seed <= ROUNDS; seed++) {
+  FOR_EACH_SEED {
     uint32_t x = seed;
     feed_clear(&feed);
     for (int i = 0; i < 1000; i++) {
@@ -229,7 +300,7 @@ static void p11_any_input(void **state) {
     }
     feed_facts(&feed, 50, &facts);
     struct delivery_figures figures;
-    delivery_figures(&facts, codec_row(CODEC_PCMU), true, CONSUMER_PLAYOUT, &figures);
+    delivery_figures(&facts, codec_row(CODEC_PCMU), &(struct delivery_view){.plc = true}, &figures);
     if (figures.mos_lqe.absent == NULL && !(figures.mos_lqe.value >= 1 && figures.mos_lqe.value <= 4.5)) {
       fail_msg("seed %u: MOS %g", seed, figures.mos_lqe.value);
     }
@@ -237,15 +308,46 @@ static void p11_any_input(void **state) {
   }
 }
 
+/* Knowing less of the leg makes the basis weaker and leaves every number alone. */
+static void p12_provenance(void **state) {
+  (void)state;
+  static const char *const less[] = {NULL, "", "unknown", "OPUS", "SPEEX", "AMR"};
+  FOR_EACH_SEED {
+    random_feed(&feed, seed, seed % 2);
+    feed_facts(&feed, 0, &facts);
+    struct delivery_view view = {.plc = seed % 3 == 0,
+                                 .consumer = seed % 5 ? CONSUMER_PLAYOUT : CONSUMER_ASR_STREAM};
+    struct delivery_figures known, figures;
+    view.leg = leg_codec_of("PCMU", codec_row(CODEC_PCMU));
+    delivery_figures(&facts, codec_row(CODEC_PCMU), &view, &known);
+    if (strcmp(known.ie_basis, "published") != 0) fail_msg("seed %u: %s", seed, known.ie_basis);
+    for (size_t i = 0; i < sizeof(less) / sizeof(less[0]); i++) {
+      view.leg = leg_codec_of(less[i], codec_row(CODEC_PCMU));
+      delivery_figures(&facts, codec_row(CODEC_PCMU), &view, &figures);
+      if (strcmp(figures.ie_basis, "assumed") != 0) fail_msg("seed %u: %s", seed, figures.ie_basis);
+      const struct figure *a = &known.expected_frames, *b = &figures.expected_frames;
+      if (memcmp(a, b, offsetof(struct delivery_figures, burst_ratio_basis)) != 0)
+        fail_msg("seed %u: a count differs", seed);
+      a = &known.ie;
+      b = &figures.ie;
+      if (memcmp(a, b, offsetof(struct delivery_figures, scale) - offsetof(struct delivery_figures, ie)) != 0)
+        fail_msg("seed %u: a number of the model differs", seed);
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(p4_looking_changes_nothing),
-      cmocka_unit_test(p5_only_differences_count),
-      cmocka_unit_test(p6_a_duplicate_changes_its_count),
-      cmocka_unit_test(p6_one_frame_later),
-      cmocka_unit_test(p7_any_clock),
-      cmocka_unit_test(p9_p10_sums),
-      cmocka_unit_test(p11_any_input),
+      cmocka_unit_test_setup(p4_looking_changes_nothing, seed_start),
+      cmocka_unit_test_setup(p4_snapshot_twice, seed_start),
+      cmocka_unit_test_setup(p5_only_differences_count, seed_start),
+      cmocka_unit_test_setup(p6_a_duplicate_changes_its_count, seed_start),
+      cmocka_unit_test_setup(p6_one_frame_later, seed_start),
+      cmocka_unit_test_setup(p7_any_clock, seed_start),
+      cmocka_unit_test_setup(p9_p10_sums, seed_start),
+      cmocka_unit_test_setup(every_window_is_rated_or_says_why, seed_start),
+      cmocka_unit_test_setup(p11_any_input, seed_start),
+      cmocka_unit_test_setup(p12_provenance, seed_start),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

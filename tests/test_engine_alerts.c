@@ -14,13 +14,17 @@ static const char *alerts(struct world *w) {
   return text;
 }
 
-static struct world *call_with_stream(void) {
+static struct world *call_over(const char *answered) {
   struct world *w = world_new("", true);
   hook(w, LEG, "call.initiated", 0, "");
-  hook(w, LEG, "call.answered", 0, "");
+  hook(w, LEG, "call.answered", 0, answered);
   open_socket(w, 1, 0);
   start_frame(w, 1, 0, LEG, "PCMU");
   return w;
+}
+
+static struct world *call_with_stream(void) {
+  return call_over("");
 }
 
 static void a_stall_gets_worse_and_ends(void **state) {
@@ -58,6 +62,20 @@ static void lost_frames_lower_r(void **state) {
   assert_string_equal(alerts(w), "quality opened high 22; quality closed high 42");
   assert_int_equal(w->metrics.alerts[ALERT_QUALITY], 1);
   world_free(w);
+}
+
+/* 1 % of loss: R 75 to who hears G.711, 55 through a leg that is GSM. */
+static void the_legs_codec_lowers_r(void **state) {
+  (void)state;
+  for (int gsm = 0; gsm < 2; gsm++) {
+    struct world *w = call_over(gsm ? ", 'codec': 'GSM'" : ", 'codec': 'PCMU'");
+    for (int i = 0; i < 1500; i++) {
+      if (i % 50 == 0) engine_tick(w->e, moment_ms(w, i * 20));
+      if (i % 100 != 50) media_frame(w, 1, i * 20, 0, i + 1);
+    }
+    assert_string_equal(alerts(w), gsm ? "quality opened high 12" : "");
+    world_free(w);
+  }
 }
 
 static void a_socket_that_breaks_off_is_an_outage(void **state) {
@@ -114,9 +132,13 @@ static void so_does_the_end_of_the_agent(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_stall_gets_worse_and_ends),  cmocka_unit_test(a_stall_between_two_ticks_is_seen),
-      cmocka_unit_test(lost_frames_lower_r),          cmocka_unit_test(a_socket_that_breaks_off_is_an_outage),
-      cmocka_unit_test(a_stop_or_a_hangup_is_none),   cmocka_unit_test(the_end_closes_them),
+      cmocka_unit_test(a_stall_gets_worse_and_ends),
+      cmocka_unit_test(a_stall_between_two_ticks_is_seen),
+      cmocka_unit_test(lost_frames_lower_r),
+      cmocka_unit_test(the_legs_codec_lowers_r),
+      cmocka_unit_test(a_socket_that_breaks_off_is_an_outage),
+      cmocka_unit_test(a_stop_or_a_hangup_is_none),
+      cmocka_unit_test(the_end_closes_them),
       cmocka_unit_test(so_does_the_end_of_the_agent),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,11 +6,11 @@
 enum { PTIME_MS = 20 };
 
 /* A track of `frames` frames of 20 ms, on time; every `lose_each`-th is missing (0: none). */
-static struct delivery_facts *measured(size_t frames, size_t lose_each) {
+static struct delivery_facts *measured(const struct codec *codec, size_t frames, size_t lose_each) {
   struct delivery *d = malloc(delivery_bytes());
   struct delivery_facts *facts = malloc(sizeof *facts);
   delivery_init(d);
-  delivery_begin(d, codec_row(CODEC_PCMU), PTIME_MS * 1000);
+  delivery_begin(d, codec, PTIME_MS * 1000);
   for (size_t i = 0; i < frames; i++) {
     if (lose_each && i % lose_each == lose_each - 1) continue;
     int64_t at_us = (int64_t)i * PTIME_MS * 1000;
@@ -26,15 +26,20 @@ static struct delivery_facts *measured(size_t frames, size_t lose_each) {
   return facts;
 }
 
-static void measure(struct part *part, int track, size_t frames, size_t lose_each) {
+static void measure_as(enum codec_id id, struct part *part, int track, size_t frames, size_t lose_each) {
+  const struct codec *codec = codec_row(id);
   part->track[track].seen = true;
-  strcpy(part->track[track].encoding, "PCMU");
-  part->track[track].sample_rate_hz = 8000;
+  strcpy(part->track[track].encoding, codec->encoding);
+  part->track[track].sample_rate_hz = codec->sample_rate_hz;
   part->track[track].ptime_us = PTIME_MS * 1000;
   part->track[track].chunk_scope = CHUNK_PER_TRACK;
   part->track[track].ts_unit = TS_MS;
-  part->track[track].delivery = measured(frames, lose_each);
+  part->track[track].delivery = measured(codec, frames, lose_each);
   part->track[track].payload_bytes = part->track[track].delivery->received_frames * 160;
+}
+
+static void measure(struct part *part, int track, size_t frames, size_t lose_each) {
+  measure_as(CODEC_PCMU, part, track, frames, lose_each);
 }
 
 static double number_at(const json_t *document, const char *path) {
@@ -72,12 +77,12 @@ static void a_clean_call(void **state) {
   EXPECT(document, DELIVERY "inbound.burst_ratio_basis", "'insufficient'");
   EXPECT(document, DELIVERY "inbound.chunk_scope", "'per_track'");
   EXPECT(document, DELIVERY "inbound.ta_basis", "absent");
-  EXPECT(document, DELIVERY "inbound.absent.ta_basis", "'no_ta'");
+  EXPECT(document, DELIVERY "inbound.absent.ta_basis", "'no_rtt'");
   EXPECT(document, DELIVERY "inbound.ts_unit", "'ms'");
   EXPECT(document, DELIVERY "inbound.ptime_ms", "20.0");
   EXPECT(document, DELIVERY "inbound.r_lq", "93.2");
   EXPECT(document, DELIVERY "inbound.mos_cqe", "absent");
-  EXPECT(document, DELIVERY "inbound.absent.ta_ms", "'no_ta'");
+  EXPECT(document, DELIVERY "inbound.absent.ta_ms", "'no_rtt'");
   EXPECT(document, DELIVERY "inbound.absent.mos_cqe", "'no_ta'");
   EXPECT(document, DELIVERY "inbound.window_ms", "10000.0");
   assert_int_equal(json_array_size(at_path(document, DELIVERY "inbound.windows")), 2);
@@ -139,19 +144,61 @@ static void no_mos_before_5_s(void **state) {
   facts_free(facts);
 }
 
-static void a_codec_without_a_model(void **state) {
+/* A wideband stream is as wide as its leg (voice-quality.md 1.7). */
+static void the_leg_counts(void **state) {
   (void)state;
-  struct facts *facts = facts_new(LEG);
-  struct part *part = add_part(facts, "a_1", 0, PART_CLOSED, 100, 20100);
-  measure(part, TRACK_INBOUND, 1000, 0);
-  strcpy(part->track[TRACK_INBOUND].encoding, "G722");
-  part->track[TRACK_INBOUND].sample_rate_hz = 0;
-  json_t *document = fold_plain(facts, NULL);
-  EXPECT(document, "quality.mos", "absent");
-  EXPECT(document, DELIVERY "inbound.absent.mos_lqe", "'model_not_built'");
-  EXPECT(document, DELIVERY "inbound.codec", "'G722'");
-  json_decref(document);
-  facts_free(facts);
+  static const struct {
+    const char *answered, *scale, *model, *algorithm, *basis, *mos, *r;
+  } cases[] = {
+      {"{}", "'wb'", "'G.107.1'", "'MOS-LQEW'", "'assumed'", "4.5", "129.0"},
+      {"{'codec':'PCMU'}", "'nb'", "'G.107'", "'MOS-LQEN'", "'published'", "4.41", "93.2"},
+      {"{'codec':'G722'}", "'wb'", "'G.107.1'", "'MOS-LQEW'", "'assumed'", "4.34", "116.0"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct facts *facts = facts_new(LEG);
+    measure_as(CODEC_L16_16K, add_part(facts, "a_1", 0, PART_CLOSED, 100, 20100), TRACK_INBOUND, 1000, 0);
+    add_event(facts, "1", "call.answered", 0, cases[i].answered);
+    json_t *document = fold_plain(facts, NULL);
+    EXPECT(document, "quality.mos", cases[i].mos);
+    EXPECT(document, DELIVERY "inbound.scale", cases[i].scale);
+    EXPECT(document, DELIVERY "inbound.model", cases[i].model);
+    EXPECT(document, DELIVERY "inbound.algorithm", cases[i].algorithm);
+    EXPECT(document, DELIVERY "inbound.ie_basis", cases[i].basis);
+    EXPECT(document, DELIVERY "inbound.r_lq", cases[i].r);
+    EXPECT(document, DELIVERY "inbound.absent.bpl", "'no_bpl'");
+    json_decref(document);
+    facts_free(facts);
+  }
+}
+
+static void round_trips_and_the_headline(void **state) {
+  (void)state;
+  for (int rtcp = 0; rtcp < 2; rtcp++) {
+    struct facts *facts = facts_new(LEG);
+    struct part *part = add_part(facts, "a_1", 0, PART_CLOSED, 100, 20100);
+    measure(part, TRACK_INBOUND, 1000, 0);
+    delivery_add_rtt(part->track[TRACK_INBOUND].delivery, RTT_TCP, 36000);
+    if (rtcp) delivery_add_rtt(part->track[TRACK_INBOUND].delivery, RTT_RTCP, 460000);
+    json_t *document = fold_plain(facts, NULL);
+    double ta_ms = number_at(document, DELIVERY "inbound.ta_ms");
+    double buffer_ms = number_at(document, DELIVERY "inbound.playout_delay_ms");
+    if (!rtcp) {
+      EXPECT(document, DELIVERY "inbound.rtt_ms", "{'tcp':36.0,'absent':{'ws':'no_pong','rtcp':'no_rtcp'}}");
+      EXPECT(document, DELIVERY "inbound.ta_basis", "'stream_only'");
+      EXPECT(document, DELIVERY "inbound.absent.mos_cqe", "'ta_stream_only'");
+      EXPECT(document, "quality.mos", "4.41");
+      assert_true(fabs(ta_ms - 18 - 20 - buffer_ms) < 1e-2);
+    } else {
+      EXPECT(document, DELIVERY "inbound.rtt_ms", "{'tcp':36.0,'rtcp':460.0,'absent':{'ws':'no_pong'}}");
+      EXPECT(document, DELIVERY "inbound.ta_basis", "'rtcp'");
+      EXPECT(document, DELIVERY "inbound.algorithm", "'MOS-CQEN'");
+      assert_true(fabs(ta_ms - 230 - 20 - buffer_ms) < 1e-2);
+      assert_true(number_at(document, "quality.mos") < 4.3);
+      assert_true(number_at(document, "quality.mos") == number_at(document, DELIVERY "inbound.mos_cqe"));
+    }
+    json_decref(document);
+    facts_free(facts);
+  }
 }
 
 static void the_outbound_track_makes_no_headline(void **state) {
@@ -241,7 +288,8 @@ int main(void) {
       cmocka_unit_test(loss_is_told),
       cmocka_unit_test(options_change_the_verdict),
       cmocka_unit_test(no_mos_before_5_s),
-      cmocka_unit_test(a_codec_without_a_model),
+      cmocka_unit_test(the_leg_counts),
+      cmocka_unit_test(round_trips_and_the_headline),
       cmocka_unit_test(the_outbound_track_makes_no_headline),
       cmocka_unit_test(two_parts_are_one_track),
       cmocka_unit_test(a_part_a_frame_later_is_no_outage),

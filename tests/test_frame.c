@@ -40,6 +40,34 @@ static void test_parse_media(void **unused) {
   assert_null(f.root);
 }
 
+/* SQ8 of voice-quality.md 7.6. Text that is no number is counted; null and "" are the sender's ways to
+ * say that there is none (telnyx-protocol.md, rule 3). */
+static void test_chunk_numbers(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *chunk;
+    bool taken;
+    int counted;
+  } rows[] = {{"\"18446744073709551615\"", true, 0},
+              {"\"\"", false, 0},
+              {"\"-1\"", false, 1},
+              {"\"abc\"", false, 1},
+              {"1.5", false, 1},
+              {"null", false, 0}};
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    char text[256];
+    struct frame f;
+    snprintf(text, sizeof text,
+             "{\"event\":\"media\",\"media\":{\"track\":\"inbound\",\"chunk\":%s,\"payload\":\"AA==\"}}",
+             rows[i].chunk);
+    parse_fine(text, &f, FRAME_MEDIA);
+    assert_int_equal(f.media.has_chunk, rows[i].taken);
+    assert_int_equal(f.media.bad_numbers, rows[i].counted);
+    if (rows[i].taken) assert_true(f.media.chunk == UINT64_MAX);
+    frame_release(&f);
+  }
+}
+
 static void test_faults(void **unused) {
   (void)unused;
   static const struct {
@@ -186,9 +214,10 @@ static void test_small_kinds(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_parse_media),     cmocka_unit_test(test_faults),
-      cmocka_unit_test(test_largest_payload), cmocka_unit_test(test_connected),
-      cmocka_unit_test(test_start),           cmocka_unit_test(test_small_kinds),
+      cmocka_unit_test(test_parse_media), cmocka_unit_test(test_chunk_numbers),
+      cmocka_unit_test(test_faults),      cmocka_unit_test(test_largest_payload),
+      cmocka_unit_test(test_connected),   cmocka_unit_test(test_start),
+      cmocka_unit_test(test_small_kinds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "dsp/jitter.h"
+#include "tests/seed.h"
 
 enum { FRAMES = 16, FRAME_MS = 20, TICKS_PER_MS = 8 };
 
@@ -149,6 +150,25 @@ static void discontinuity_keeps_j(void **state) {
   assert_true(j.j_ms == before && j.count == 1);
 }
 
+/* The theory of 3.2: independent transits, uniform over w: w / 3; Gaussian: 1.1284 sigma. */
+static void independent_transits(void **state) {
+  (void)state;
+  for (int gaussian = 0; gaussian < 2; gaussian++) {
+    struct jitter j = {0};
+    double expected = gaussian ? 1.1284 * 6 : 30.0 / 3;
+    for (int64_t n = 0; n < 200000; n++) {
+      double delay_ms = seed_between(0, 30);
+      if (gaussian)
+        delay_ms = 60 + 6 * sqrt(-2 * log(seed_between(1e-12, 1))) * cos(seed_between(0, 2 * M_PI));
+      jitter_add(&j, 20000 * n + llround(1000 * delay_ms), 20000 * n);
+    }
+    double mean_ms = j.sum_ms / (double)j.count;
+    if (fabs(mean_ms - expected) > 0.02 * expected)
+      SEED_FAIL("gaussian %d: %g, expected %g\n", gaussian, mean_ms, expected);
+    if (fabs(j.abs_d_sum_ms / (double)j.count - mean_ms) > 0.01) SEED_FAIL("J is a mean of |D|\n");
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(vectors_a_b_c),
@@ -158,6 +178,7 @@ int main(void) {
       cmocka_unit_test(f_hundred_ppm),
       cmocka_unit_test(i_media_clock_wraps),
       cmocka_unit_test(k_clock_changes),
+      cmocka_unit_test_setup(independent_transits, seed_start),
       cmocka_unit_test(transit_zero_is_a_transit),
       cmocka_unit_test(same_media_time_is_skipped),
       cmocka_unit_test(discontinuity_keeps_j),

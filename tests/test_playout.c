@@ -9,6 +9,7 @@
 
 #include "dsp/pdv.h"
 #include "dsp/playout.h"
+#include "tests/seed.h"
 
 enum { FRAME_US = 20000, FRAMES = 500 };
 
@@ -123,28 +124,38 @@ static void stall(int64_t first, int64_t length) {
   for (int64_t n = first; n < first + length; n++) late_us[n] = (first + length - n) * FRAME_US;
 }
 
+/* What the three fixed emulators throw away of late_us. */
+static void run_fixed(int64_t *discarded) {
+  playout_init(&playout, FRAME_US, PLAYOUT_START_US);
+  for (int64_t n = 0; n < FRAMES; n++) playout_add(&playout, late_us[n]);
+  for (size_t i = 0; i < PLAYOUT_FIXED; i++) discarded[i] = (int64_t)playout.fixed_discarded[i];
+}
+
+/* Property 8 of 7.8. */
 static void splitting_a_stall(void **state) {
   (void)state;
-  uint32_t seed = 0x5eed0008, x = seed;
-  for (int round = 0; round < 500; round++) {
-    int64_t parts = 2, whole[3], split[3], used = 0, length = 0;
-    int64_t part[2];
+  for (int round = 0; round < 2000; round++) {
+    int64_t parts = 2 + (int64_t)(seed_draw() % 4), whole[PLAYOUT_FIXED], split[PLAYOUT_FIXED], length = 0;
+    memset(late_us, 0, sizeof(late_us));
     for (int64_t i = 0; i < parts; i++) {
-      x = x * 1664525 + 1013904223;
-      part[i] = 1 + (x >> 16) % 40;
-      length += part[i];
+      int64_t part = 1 + (int64_t)(seed_draw() % 40);
+      stall(20 + 90 * i, part);
+      length += part;
     }
-    static const int64_t depth_us[] = {60000, 120000, 200000};
+    run_fixed(split);
     memset(late_us, 0, sizeof(late_us));
-    stall(50, length);
-    for (size_t i = 0; i < 3; i++) whole[i] = discarded_at(depth_us[i]);
-    memset(late_us, 0, sizeof(late_us));
-    for (int64_t i = 0; i < parts; i++, used += 100) stall(50 + used, part[i]);
-    for (size_t i = 0; i < 3; i++) {
-      split[i] = discarded_at(depth_us[i]);
-      if (split[i] > whole[i] + parts) fail_msg("seed %u round %d: splitting added discards", seed, round);
-      if (i > 0 && split[i] > split[i - 1])
-        fail_msg("seed %u round %d: more discards at a larger depth", seed, round);
+    stall(20, length);
+    run_fixed(whole);
+    for (size_t i = 0; i < PLAYOUT_FIXED; i++) {
+      if (split[i] > whole[i] + parts) SEED_FAIL("round %d: splitting added discards\n", round);
+      if (i > 0 && (split[i] > split[i - 1] || whole[i] > whole[i - 1]))
+        SEED_FAIL("round %d: more discards at a larger depth\n", round);
+    }
+    int64_t before = FRAMES;
+    for (int64_t depth_us = 0; depth_us <= 500000; depth_us += 7000) {
+      int64_t discarded = discarded_at(depth_us);
+      if (discarded > before) SEED_FAIL("round %d: more discards at %d us\n", round, (int)depth_us);
+      before = discarded;
     }
   }
 }
@@ -157,7 +168,7 @@ int main(void) {
       cmocka_unit_test(pd_bunches),
       cmocka_unit_test(beyond_the_longest_delay),
       cmocka_unit_test(any_frame_length),
-      cmocka_unit_test(splitting_a_stall),
+      cmocka_unit_test_setup(splitting_a_stall, seed_start),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

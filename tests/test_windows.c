@@ -13,7 +13,8 @@
 static struct windows windows;
 static struct delivery_facts facts;
 
-static const struct window_frame good = {.has_jitter = true, .jitter_ms = 2};
+static struct window_frame good = {
+    .has_jitter = true, .jitter_ms = 2, .duration_us = 20000, .payload_bytes = 160};
 static const struct window_frame lost = {.missing = true, .bad = {true, true}, .lost = {1, 1}};
 
 static void near(double value, double expected, double tolerance) {
@@ -24,7 +25,8 @@ static int setup(void **state) {
   (void)state;
   memset(&facts, 0, sizeof(facts));
   windows_init(&windows);
-  windows.codec = codec_row(CODEC_PCMU);
+  good.codec = codec_row(CODEC_PCMU);
+  good.mode = 0;
   windows.ptime_us = 20000;
   return 0;
 }
@@ -44,22 +46,41 @@ static void borders(void **state) {
   }
 }
 
+static double newest_r(bool plc, const char *leg) {
+  const struct delivery_view view = {plc, CONSUMER_PLAYOUT, leg_codec_of(leg, good.codec)};
+  return windows_newest_r(&windows, &view);
+}
+
 static void the_newest_is_the_last_that_is_over(void **state) {
   (void)state;
-  assert_true(windows_newest_r(&windows, CONSUMER_PLAYOUT, false) == DELIVERY_R_ABSENT);
+  assert_true(newest_r(false, NULL) == DELIVERY_R_ABSENT);
   add(0, &good, 499);
-  assert_true(windows_newest_r(&windows, CONSUMER_PLAYOUT, false) == DELIVERY_R_ABSENT); /* still going on */
+  assert_true(newest_r(false, NULL) == DELIVERY_R_ABSENT); /* still going on */
   add(9980, &good, 1);
   add(10000, &lost, 100);
-  near(windows_newest_r(&windows, CONSUMER_PLAYOUT, false), 93.2, 1e-9);
+  near(newest_r(false, NULL), 93.2, 1e-9);
   add(12000, &good, 400);
   add(20000, &good, 1);
-  double bad = windows_newest_r(&windows, CONSUMER_PLAYOUT, false);
+  double bad = newest_r(false, NULL);
   assert_true(bad < 60 && bad > DELIVERY_R_ABSENT);
-  assert_true(windows_newest_r(&windows, CONSUMER_PLAYOUT, true) > bad); /* concealment helps */
+  assert_true(newest_r(true, NULL) > bad); /* concealment helps */
   add(30000, &good, 1);
-  assert_true(windows_newest_r(&windows, CONSUMER_PLAYOUT, false) ==
-              DELIVERY_R_ABSENT); /* under 5 s of sound */
+  assert_true(newest_r(false, NULL) == DELIVERY_R_ABSENT); /* under 5 s of sound */
+}
+
+static void the_newest_through_its_leg(void **state) {
+  (void)state;
+  good.codec = codec_row(CODEC_OPUS);
+  good.mode = OPUS_SWB;
+  add(0, &good, 250);
+  good.mode = OPUS_NB;
+  add(5000, &good, 250);
+  add(10000, &good, 1);
+  double r = newest_r(false, "OPUS"); /* all of 160 bytes: 40 and 11 kbit/s CBR */
+  near(r, (148 - 15.90 + 93.2 - 2.03) / 2, 1e-9);
+  near(newest_r(false, NULL), r, 0);
+  near(newest_r(false, "PCMU"), r - 54.8 / 2, 1e-9);
+  near(newest_r(false, "G722"), r - (32 + 13) / 2.0, 1e-9);
 }
 
 static void short_end_joins(void **state) {
@@ -116,22 +137,93 @@ static void found_later(void **state) {
   assert_true(facts.windows[0].r[delivery_model(CONSUMER_PLAYOUT, false)] < 93.2);
 }
 
-static void no_model_no_rating(void **state) {
+static double r_of(size_t window) {
+  return facts.windows[window].r[delivery_model(CONSUMER_PLAYOUT, false)];
+}
+
+/* Of the modes' ratings the mean by time, at the window's own loss. */
+static void modes_weigh_by_time(void **state) {
   (void)state;
-  static const enum codec_id codec[] = {CODEC_G722, CODEC_OPUS};
-  for (size_t i = 0; i < 2; i++) {
-    setup(state);
-    windows.codec = codec_row(codec[i]);
-    add(0, &good, 500);
-    windows_finish(&windows, &facts);
-    assert_true(facts.windows[0].r[0] == DELIVERY_R_ABSENT);
-    assert_int_equal(facts.r_us[0], 0);
-  }
+  good.codec = codec_row(CODEC_AMR_WB);
+  good.mode = 2; /* 12.65: 20 / 4.3 */
+  add(0, &good, 250);
+  good.mode = 8; /* 23.85: 10 / 4.9 */
+  add(5000, &good, 240);
+  add(9800, &lost, 10);
+  good.mode = 2;
+  add(10000, &good, 250);
+  windows_finish(&windows, &facts);
+  double a = 129 - (20 + 75 * 2 / (2 + 4.3)), b = 129 - (10 + 85 * 2 / (2 + 4.9));
+  near(r_of(0), (250 * a + 240 * b) / 490, 1e-9);
+  near(r_of(1), 109, 1e-9);
+  assert_int_equal(facts.coded_us[SCALE_WB], 15000000);
+  near(facts.clean_r_sum / (double)facts.clean_r_us, (10 * (250 * 109.0 + 240 * 119) / 490 + 5 * 109) / 15,
+       1e-9);
+  assert_int_equal(facts.ie_basis, IE_PUBLISHED);
+}
+
+/* 8.85 has no Bpl: one lost frame leaves no R, though most of the window is in a mode that has one. */
+static void a_mode_without_bpl_under_loss(void **state) {
+  (void)state;
+  good.codec = codec_row(CODEC_AMR_WB);
+  good.mode = 2;
+  add(0, &good, 489);
+  good.mode = 1;
+  add(9780, &good, 10);
+  add(9980, &lost, 1);
+  add(10000, &good, 500);
+  windows_finish(&windows, &facts);
+  assert_true(r_of(0) == DELIVERY_R_ABSENT);
+  near(r_of(1), 129 - 41, 1e-9);
+  assert_int_equal(facts.no_bpl_us[0], 10000000);
+  assert_int_equal(facts.unrated_us[0], 0);
+  assert_int_equal(facts.bpl_us[0], 0);
+}
+
+/* Issue: a window was rated by the codec that came after it. */
+static void two_codecs_in_one_window(void **state) {
+  (void)state;
+  add(0, &good, 500);
+  add(10000, &good, 250);
+  good.codec = codec_row(CODEC_G722);
+  add(15000, &good, 250);
+  add(20000, &good, 500);
+  windows_finish(&windows, &facts);
+  near(r_of(0), 93.2, 1e-9);
+  near(r_of(1), (93.2 + 116) / 2, 1e-9);
+  near(r_of(2), 116, 1e-9);
+  assert_int_equal(facts.coded_us[SCALE_NB], 15000000);
+  assert_int_equal(facts.coded_us[SCALE_WB], 15000000);
+  assert_int_equal(facts.ie_basis, IE_ASSUMED);
+}
+
+static void without_sound_as_before(void **state) {
+  (void)state;
+  add(0, &lost, 500); /* nobody knows what it would have been */
+  add(10000, &good, 500);
+  add(20000, &lost, 500);
+  windows_finish(&windows, &facts);
+  assert_true(r_of(0) == DELIVERY_R_ABSENT);
+  near(r_of(1), 93.2, 1e-9);
+  near(r_of(2), 93.2 - 95 * 100 / 104.3, 1e-9);
+  assert_int_equal(facts.unrated_us[0], 0);
+}
+
+static void unrated_band(void **state) {
+  (void)state;
+  good.codec = codec_row(CODEC_OPUS);
+  good.mode = OPUS_MB;
+  add(0, &good, 500);
+  windows_finish(&windows, &facts);
+  assert_true(r_of(0) == DELIVERY_R_ABSENT);
+  assert_int_equal(facts.unrated_us[0], 10000000);
+  assert_int_equal(facts.clean_r_us, 0);
 }
 
 static void all_lost(void **state) {
   (void)state;
-  add(0, &lost, 2000);
+  add(0, &good, 1);
+  add(20, &lost, 1999);
   windows_finish(&windows, &facts);
   assert_int_equal(facts.window_count, 4);
   assert_int_equal(facts.below_r70_us[0], 40000000);
@@ -142,11 +234,16 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(borders, setup),
       cmocka_unit_test_setup(the_newest_is_the_last_that_is_over, setup),
+      cmocka_unit_test_setup(the_newest_through_its_leg, setup),
       cmocka_unit_test_setup(short_end_joins, setup),
       cmocka_unit_test_setup(pauses_have_no_window, setup),
       cmocka_unit_test_setup(each_from_its_own_loss, setup),
       cmocka_unit_test_setup(found_later, setup),
-      cmocka_unit_test_setup(no_model_no_rating, setup),
+      cmocka_unit_test_setup(modes_weigh_by_time, setup),
+      cmocka_unit_test_setup(a_mode_without_bpl_under_loss, setup),
+      cmocka_unit_test_setup(two_codecs_in_one_window, setup),
+      cmocka_unit_test_setup(without_sound_as_before, setup),
+      cmocka_unit_test_setup(unrated_band, setup),
       cmocka_unit_test_setup(all_lost, setup),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 """The part of `make bench` that needs disks and servers. Prints tables; ratios where a ratio says more.
 
-    tests/bench/sinks.py FOLDER [acknowledge|live|drain]...       FOLDER: on the disk to be measured"""
+    tests/bench/sinks.py FOLDER [acknowledge|live|drain]...
+
+FOLDER: on the disk to be measured. A run has a folder of its own in it, which it removes; what else is there stays."""
 import json
 import os
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -131,9 +134,10 @@ def main(words):
     folder = Path(words[0]).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} before the first measurement\n")
-    for part in words[1:] or PARTS:
-        PARTS[part](folder, harness.Signer())
-        print()
+    with tempfile.TemporaryDirectory(prefix="run-", dir=folder) as run:
+        for part in words[1:] or PARTS:
+            PARTS[part](Path(run), harness.Signer())
+            print()
 
 
 if __name__ == "__main__":

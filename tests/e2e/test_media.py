@@ -195,16 +195,28 @@ def test_the_same_sound_in_each_codec_is_the_same_speech(agent):
         assert talked[encoding] == pytest.approx(talked["PCMU"], abs=200), talked
 
 
-@pytest.mark.parametrize("encoding, rate, size", (("G722", 8000, 160), ("OPUS", 16000, 80), ("AMR-WB", 16000, 61),
-                                                  ("L16", 16000, 640)))
-def test_codecs_without_a_model_give_delivery_figures_and_the_reason(agent, encoding, rate, size):
+# The head of a payload tells the mode: Opus hybrid, super-wideband, 20 ms; AMR-WB 23.85, bandwidth-efficient.
+@pytest.mark.parametrize("encoding, rate, head, size, mos, scale, basis", (
+    ("G722", 8000, b"", 160, 4.34, "wb", "assumed"), ("L16", 16000, b"", 640, 4.5, "wb", "assumed"),
+    ("OPUS", 16000, b"\x68", 80, 4.21, "fb", "assumed"), ("AMR-WB", 16000, b"\xf4\x40", 61, 4.39, "wb", "assumed")))
+def test_codecs_that_are_not_heard_are_rated_by_their_frames(agent, encoding, rate, head, size, mos, scale, basis):
     call = Call(agent)
-    call.stream().start(encoding, rate).media(100, payload=b"\x5a" * size).end()
+    call.stream().start(encoding, rate).media(300, payload=head + b"\x5a" * (size - len(head))).end()
     document = ended(agent, call)
     figures = delivery_of(document)
-    assert (figures["expected_frames"], figures["missing_frames"]) == (100, 0)
-    assert "mos" not in document["quality"] and "mos_lqe" not in figures
-    assert figures["absent"]["mos_lqe"] == "model_not_built"
+    assert (figures["expected_frames"], figures["missing_frames"]) == (300, 0)
+    assert document["quality"]["mos"] == figures["mos_lqe"] == pytest.approx(mos, abs=0.011)
+    assert (figures["scale"], figures["ie_basis"], figures["upstream_bad_frames"]) == (scale, basis, 0)
+
+
+def test_frames_damaged_before_they_reached_the_carrier_are_bad(agent):
+    call = Call(agent)
+    good, damaged = b"\xf1\x40" + b"\x5a" * 31, b"\xf1\x00" + b"\x5a" * 31  # 12.65; the Q bit
+    stream = call.stream().start("AMR-WB", 16000)
+    stream.media(290, payload=good).media(10, payload=damaged).media(200, payload=good).end()
+    figures = delivery_of(ended(agent, call))
+    assert (figures["missing_frames"], figures["upstream_bad_frames"]) == (0, 10)
+    assert figures["ppl_pct"] == pytest.approx(2, abs=0.001)
 
 
 def test_a_codec_nobody_knows_is_counted_and_ignored(agent):

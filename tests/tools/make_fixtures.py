@@ -126,8 +126,8 @@ class Leg:
         self.hook(t, "call.initiated", direction=self.direction,
                   **(incoming if self.direction == "incoming" else {"state": "bridging"}), **more)
 
-    def answered(self, t, **more):
-        self.hook(t, "call.answered", start_time=stamp(self.started), codec="PCMU", sampling_rate=8000, **more)
+    def answered(self, t, codec="PCMU", sampling_rate=8000, **more):
+        self.hook(t, "call.answered", start_time=stamp(self.started), codec=codec, sampling_rate=sampling_rate, **more)
 
     def hangup(self, t, cause="normal_clearing", source="caller", sip="200", late=0.05, **more):
         self.hook(t, "call.hangup", late=late, start_time=stamp(self.started), end_time=stamp(t),
@@ -602,7 +602,7 @@ def l16():
 
 
 def g722():
-    f = Fixture("g722", "a codec whose model is not built: delivery is measured, no MOS is claimed; then one that nobody knows", **SILENT)
+    f = Fixture("g722", "a wideband stream of a narrowband leg, not decoded but rated, as narrow; then a codec that nobody knows", **SILENT)
     leg = Leg(f, direction="incoming")
     leg.initiated(0.0)
     leg.answered(1.0)
@@ -617,6 +617,48 @@ def g722():
         s.media(2.2 + i * 0.02, "inbound", str(i + 1), str(20 * i), tone_frame(i, 0))
     s.stop(8.6)
     leg.hangup(8.8)
+    return f
+
+
+def amr_wb():
+    """Tight frames by their table of contents: 12.65, silence, 23.85; two damaged, one lost before the carrier."""
+    f = Fixture("amr-wb", "AMR-WB not decoded: its modes, silence and damage upstream are read from the heads of the payloads",
+                **SILENT)
+    leg = Leg(f, direction="incoming")
+    leg.initiated(0.0)
+    leg.answered(1.0, codec="AMR-WB", sampling_rate=16000)
+    s = Socket(leg)
+    s.open(1.5)
+    s.start(1.7, encoding="AMR-WB", rate=16000)
+    size = {2: 33, 8: 61, 9: 7, 14: 2}
+    for i in range(1000):
+        mode = 9 if 600 <= i < 650 else 14 if i == 820 else 2 if i < 700 else 8
+        damaged = i in (810, 811)
+        payload = bytes((0xF0 | mode >> 1, (mode & 1) << 7 | (0 if damaged else 0x40)))
+        s.media(2.0 + i * 0.02, "inbound", str(i + 1), str(20 * i), (payload + bytes(tone_frame(i, 0)))[:size[mode]])
+    s.stop(22.1)
+    leg.hangup(22.3)
+    return f
+
+
+def opus():
+    """One packet a frame of 20 ms: hybrid super-wideband at varying sizes, silence of one byte, then narrowband."""
+    f = Fixture("opus", "Opus not decoded: band, bit rate and silence are read from the heads of the payloads; three are missing",
+                **SILENT)
+    leg = Leg(f, direction="incoming")
+    leg.initiated(0.0)
+    leg.answered(1.0, codec="OPUS", sampling_rate=48000)
+    s = Socket(leg)
+    s.open(1.5)
+    s.start(1.7, encoding="OPUS", rate=48000)
+    for i in range(1000):
+        config, size = (13, 55 + i % 16) if i < 700 else (1, 22)
+        if 300 <= i < 350:
+            size = 1
+        if i not in (500, 520, 540):
+            s.media(2.0 + i * 0.02, "inbound", str(i + 1), str(20 * i), (bytes((config << 3,)) + bytes(tone_frame(i, 0)))[:size])
+    s.stop(22.1)
+    leg.hangup(22.3)
     return f
 
 
@@ -663,7 +705,7 @@ def sessions():
         dtmf("dtmf", "three keys, told by webhook and by stream: each counts once", True),
         dtmf("dtmf-stream", "three keys that only the stream tells, out of order", False),
         reconnect(), takeover(), two_legs(), media_only(), bad_input(), shared_chunks(), one_track(), lost(), after_call(),
-        l16(), g722(), late_media(), unfinished(),
+        l16(), g722(), amr_wb(), opus(), late_media(), unfinished(),
     ]
 
 
