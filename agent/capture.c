@@ -107,8 +107,10 @@ static void take_rtp(struct capture *c, const struct capture_names *names, const
                           .timestamp = rtp.timestamp,
                           .sequence = rtp.sequence,
                           .payload_type = rtp.payload_type,
-                          .marker = rtp.marker};
-  p.has_event = rtp_event_read(rtp.payload, rtp.bytes, &p.event);
+                          .marker = rtp.marker,
+                          .payload_bytes = (uint32_t)rtp.sent_bytes};
+  p.head_bytes = rtp.bytes < sizeof p.head ? (uint8_t)rtp.bytes : sizeof p.head;
+  memcpy(p.head, rtp.payload, p.head_bytes);
   struct capture_key key;
   memset(&key, 0, sizeof key);
   key.ssrc = rtp.ssrc;

@@ -48,35 +48,57 @@ static bool other_side(const struct capture *c, const struct capture_stream *s, 
   return false;
 }
 
-static void put_round_trip(json_t *object, const struct capture *c, const struct capture_stream *s,
-                           const struct capture_report *report) {
-  struct capture_report other;
-  if (report->rtt_count == 0) return;
-  double ms = (double)report->rtt_sum_us / 1000 / (double)report->rtt_count;
-  if (other_side(c, s, &other)) ms += (double)other.rtt_sum_us / 1000 / (double)other.rtt_count;
+/* The round trip by the stream's own reports is the one between the capture and the receiver; both sides
+ * together are the one between the ends. */
+struct round_trip {
+  uint64_t us; /* 0: none */
+  bool whole;
+};
+
+static struct round_trip round_trip_of(const struct capture *c, const struct capture_stream *s) {
+  struct capture_report report, other;
+  struct round_trip trip = {.us = 0};
+  if (!capture_reports_find(c->reports, &s->key, &report) || report.rtt_count == 0) return trip;
+  trip.us = report.rtt_sum_us / report.rtt_count;
+  trip.whole = other_side(c, s, &other);
+  if (trip.whole) trip.us += other.rtt_sum_us / other.rtt_count;
+  return trip;
+}
+
+/* Of sources a capture does not have nothing is said. */
+static void put_round_trip(json_t *object, const struct round_trip *trip) {
+  json_t *absent = json_object_get(object, "absent");
+  json_object_del(json_object_get(object, "rtt_ms"), "absent");
+  if (trip->us == 0) document_put_text(absent, "rtt_ms", "no_rtcp");
+  if (trip->us == 0 || trip->whole) return;
   json_t *rtt = json_object();
-  document_put_real(rtt, "rtcp", ms, DECIMALS_MS);
+  document_put_real(rtt, "rtcp", (double)trip->us / 1000, DECIMALS_MS);
   json_object_set_new(object, "rtt_ms", rtt);
-  json_object_del(json_object_get(object, "absent"), "rtt_ms");
+  json_object_del(absent, "rtt_ms");
+  document_put_text(absent, "ta_ms", "rtt_of_one_side");
+  document_put_text(absent, "ta_basis", "rtt_of_one_side");
 }
 
 /* False: no memory. */
-static bool put_delivery(json_t *object, const struct capture_stream *s,
+static bool put_delivery(json_t *object, const struct capture *c, const struct capture_stream *s,
                          const struct capture_options *options) {
   struct delivery_facts *facts = malloc(sizeof *facts);
   if (facts == NULL) return false;
+  const struct delivery_view view = {
+      .plc = options->plc, .consumer = options->consumer, .leg = {.known = LEG_SAME}};
+  struct round_trip trip = round_trip_of(c, s);
+  struct delivery_figures figures;
   delivery_facts(s->delivery, facts);
   facts->restarts -= s->format_changes;
-  struct delivery_figures figures;
-  delivery_figures(facts, s->begun->codec, options->plc, options->consumer, &figures);
+  if (trip.whole) delivery_add_rtt(facts, RTT_RTCP, trip.us);
+  delivery_figures(facts, s->begun->codec, &view, &figures);
   figures.network_jitter_ms = figures.jitter_mean_ms;
   if (s->begun->kind == CAPTURE_UNNAMED) {
     put_numbers(object, &figures);
   } else {
     const struct quality_track track = {.codec = s->begun->codec,
                                         .leg_codec = s->begun->codec->encoding,
-                                        .plc = options->plc,
-                                        .consumer = options->consumer,
+                                        .view = view,
                                         .chunk_scope = CHUNK_PER_TRACK,
                                         .ts_unit = TS_RTP_TICKS,
                                         .facts = facts,
@@ -84,6 +106,7 @@ static bool put_delivery(json_t *object, const struct capture_stream *s,
     json_t *quality = quality_track_object(&track);
     json_object_update(object, quality);
     json_decref(quality);
+    put_round_trip(object, &trip);
   }
   free(facts);
   return true;
@@ -174,16 +197,13 @@ static json_t *stream_object(const struct capture *c, const struct capture_strea
     if (s->type[i] != NULL) json_array_append_new(types, json_integer(i));
   json_object_set_new(object, "payload_types", types);
   document_put_int(object, "packets", (int64_t)s->packets);
-  if (s->delivery != NULL && !put_delivery(object, s, options)) {
+  if (s->delivery != NULL && !put_delivery(object, c, s, options)) {
     json_decref(object);
     return NULL;
   }
   put_peer(object, s);
   struct capture_report report;
-  if (capture_reports_find(c->reports, &s->key, &report)) {
-    put_round_trip(object, c, s, &report);
-    put_reports(object, s, &report);
-  }
+  if (capture_reports_find(c->reports, &s->key, &report)) put_reports(object, s, &report);
   put_digits(object, s);
   return object;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "dsp/inspect.h"
 #include "dsp/ledger.h"
 #include "dsp/rtcp_ledger.h"
 
@@ -34,19 +35,16 @@ static int64_t ticks_us(int64_t ticks, uint32_t clock_hz) {
 
 /* ---- payload types --------------------------------------------------------------------------- */
 
-/* What has no row in the codec table is counted and timed, and has no verdict. */
-static const struct codec *own_codec(struct capture_type *type, const char *why) {
+/* What has no row in the codec table is counted and timed, and not rated. */
+static const struct codec *own_codec(struct capture_type *type) {
   uint32_t hz = type->name.clock_hz;
-  enum mos_scale scale = hz <= 8000 ? SCALE_NB : hz <= 16000 ? SCALE_WB : SCALE_FB;
-  static const char *const models[] = {[SCALE_NB] = "G.107", [SCALE_WB] = "G.107.1", [SCALE_FB] = "G.107.2"};
   type->own = (struct codec){.id = CODEC_COUNT,
                              .encoding = type->name.name,
                              .sample_rate_hz = hz,
                              .rtp_clock_hz = hz,
-                             .scale = scale,
-                             .model = models[scale],
-                             .ie_basis = "none",
-                             .absent_reason = why};
+                             .scale = hz <= 8000    ? SCALE_NB
+                                      : hz <= 16000 ? SCALE_WB
+                                                    : SCALE_FB};
   return &type->own;
 }
 
@@ -58,12 +56,12 @@ static void identify(struct capture_type *type) {
     type->kind = CAPTURE_NOISE;
   } else if (type->name.clock_hz == 0) {
     type->kind = CAPTURE_UNNAMED;
-    type->codec = own_codec(type, "not_named");
+    type->codec = own_codec(type);
   } else {
     type->kind = CAPTURE_AUDIO;
     type->codec = codec_find(name, strlen(name), type->name.clock_hz);
     if (type->codec == NULL || type->codec->rtp_clock_hz != type->name.clock_hz)
-      type->codec = own_codec(type, "no_codec_model");
+      type->codec = own_codec(type);
   }
 }
 
@@ -138,18 +136,44 @@ static int64_t media_of(const struct capture_stream *s, uint64_t number, int64_t
   return s->base_us + ticks_us(ticks, clock_hz);
 }
 
-static struct delivery_result deliver(struct capture_stream *s, uint64_t number, int64_t media_us, bool sid) {
-  const struct delivery_input in = {.number = number,
-                                    .media_us = media_us,
-                                    .arrival_us = s->arrival_us,
-                                    .read_ordinal = ++s->reads,
-                                    .duration_us = s->ptime_us,
-                                    .sid = sid};
+/* What the payload tells of itself; of an encrypted one, or of one that was not captured, only what its codec
+ * tells of all. */
+static struct codec_frame inspect(const struct capture_rtp *p, const struct capture_type *type) {
+  uint8_t payload[2048]; /* modes are told by the beginning and the length */
+  size_t bytes = p->payload_bytes < sizeof payload ? p->payload_bytes : sizeof payload;
+  struct codec_frame frame = {.duration_us = 0};
+  if (type->codec->has_modes && (type->name.encrypted || p->head_bytes == 0)) return frame;
+  if (type->codec->has_modes) {
+    memset(payload, 0, sizeof payload);
+    memcpy(payload, p->head, p->head_bytes);
+  }
+  codec_inspect(type->codec, payload, bytes, &frame);
+  return frame;
+}
+
+static void describe(const struct capture_rtp *p, const struct capture_type *type,
+                     struct delivery_input *in) {
+  if (type->kind == CAPTURE_NOISE) {
+    in->sid = true;
+    return;
+  }
+  struct codec_frame frame = inspect(p, type);
+  in->sid = frame.sid;
+  in->upstream_bad = frame.upstream_bad;
+  in->coded = frame.coded;
+  in->mode = frame.mode;
+  in->payload_bytes = p->payload_bytes;
+}
+
+static struct delivery_result deliver(struct capture_stream *s, struct delivery_input *in) {
+  in->arrival_us = s->arrival_us;
+  in->read_ordinal = ++s->reads;
+  in->duration_us = s->ptime_us;
   if (s->arrival_us - s->ticked_us >= TICK_US) {
     delivery_tick(s->delivery, s->arrival_us);
     s->ticked_us = s->arrival_us;
   }
-  return delivery_frame(s->delivery, &in);
+  return delivery_frame(s->delivery, in);
 }
 
 static void take_sound(struct capture_stream *s, const struct capture_rtp *p, const struct capture_type *type,
@@ -158,7 +182,9 @@ static void take_sound(struct capture_stream *s, const struct capture_rtp *p, co
   if (other && !begin_sound(s, type, p->timestamp, s->ptime_us ? s->ptime_us : DEFAULT_PTIME_US)) return;
   uint64_t number = sound_number(s, extended);
   int64_t ticks = s->ticks + (int32_t)(p->timestamp - s->timestamp);
-  struct delivery_result result = deliver(s, number, media_of(s, number, ticks), type->kind == CAPTURE_NOISE);
+  struct delivery_input in = {.number = number, .media_us = media_of(s, number, ticks)};
+  describe(p, type, &in);
+  struct delivery_result result = deliver(s, &in);
   if (result.restarted) settle_out(s, extended);
   if (result.verdict != DELIVERY_OK) return;
   s->sound_high = s->high = extended;
@@ -174,8 +200,11 @@ static void take_other(struct capture_stream *s, uint64_t extended) {
   if (is_out(s, extended)) return;
   if (s->delivery != NULL && (int64_t)(extended - s->sound_high) < 0) {
     uint64_t number = sound_number(s, extended);
-    int64_t media_us = media_of(s, number, s->ticks) + s->arrival_us - s->place_arrival_us;
-    deliver(s, number, media_us, true);
+    struct delivery_input in = {
+        .number = number,
+        .media_us = media_of(s, number, s->ticks) + s->arrival_us - s->place_arrival_us,
+        .sid = true};
+    deliver(s, &in);
     return;
   }
   put_out(s, extended);
@@ -198,29 +227,31 @@ static int64_t event_start(const struct capture_stream *s, uint32_t timestamp, u
   return start_us > 0 ? start_us : 0;
 }
 
-static bool goes_on(struct capture_digit *d, const struct capture_rtp *p) {
-  if (d->event != p->event.event) return false;
-  if (d->timestamp == p->timestamp) {
-    if (p->event.duration > d->duration) d->duration = p->event.duration;
-    d->ended |= p->event.end;
+static bool goes_on(struct capture_digit *d, uint32_t timestamp, const struct rtp_event *event) {
+  if (d->event != event->event) return false;
+  if (d->timestamp == timestamp) {
+    if (event->duration > d->duration) d->duration = event->duration;
+    d->ended |= event->end;
     return true;
   }
   /* Longer than its 16 bits: another part begins where this one ends (RFC 4733 2.5.1.3). */
-  if (d->ended || d->duration == 0 || p->timestamp != d->timestamp + d->duration) return false;
+  if (d->ended || d->duration == 0 || timestamp != d->timestamp + d->duration) return false;
   d->ticks += d->duration;
-  d->timestamp = p->timestamp;
-  d->duration = p->event.duration;
-  d->ended = p->event.end;
+  d->timestamp = timestamp;
+  d->duration = event->duration;
+  d->ended = event->end;
   return true;
 }
 
 static void take_event(struct capture_stream *s, const struct capture_rtp *p,
                        const struct capture_name *name) {
   enum { STILL_SENT = 4 }; /* ends are sent three times, and may come after the next digit's start */
-  const char *digit = p->has_event && !name->encrypted ? rtp_event_digit(p->event.event) : NULL;
+  struct rtp_event event;
+  if (name->encrypted || !rtp_event_read(p->head, p->head_bytes, &event)) return;
+  const char *digit = rtp_event_digit(event.event);
   if (digit == NULL) return;
   for (size_t i = s->digit_count; i > 0 && i + STILL_SENT > s->digit_count; i--) {
-    if (goes_on(&s->digit[i - 1], p)) return;
+    if (goes_on(&s->digit[i - 1], p->timestamp, &event)) return;
   }
   if (s->digit_count == CAPTURE_DIGITS_MAX) return;
   if (s->digit_count == s->digit_room) {
@@ -232,11 +263,11 @@ static void take_event(struct capture_stream *s, const struct capture_rtp *p,
   }
   s->digit[s->digit_count++] =
       (struct capture_digit){.digit = digit,
-                             .event = p->event.event,
-                             .ended = p->event.end,
+                             .event = event.event,
+                             .ended = event.end,
                              .start_us = event_start(s, p->timestamp, name->clock_hz),
                              .timestamp = p->timestamp,
-                             .duration = p->event.duration,
+                             .duration = event.duration,
                              .clock_hz = name->clock_hz};
 }
 

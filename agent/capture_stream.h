@@ -17,7 +17,7 @@
 #include "telnyx/packet.h"
 #include "telnyx/rtp.h"
 
-enum { CAPTURE_DIGITS_MAX = 4096, CAPTURE_OUT_MAX = 64 };
+enum { CAPTURE_DIGITS_MAX = 4096, CAPTURE_OUT_MAX = 64, CAPTURE_HEAD_BYTES = 32 };
 
 /* Compared as bytes: no holes. */
 struct capture_key {
@@ -25,14 +25,16 @@ struct capture_key {
   struct packet_address src, dst;
 };
 
-/* What is kept of a packet until it is known that it belongs to a stream. */
+/* What is kept of a packet until it is known that it belongs to a stream. Of its payload the beginning is
+ * enough: digits and the modes of codecs are told there. */
 struct capture_rtp {
   int64_t wall_ns;
   uint32_t timestamp;
+  uint32_t payload_bytes; /* on the wire */
   uint16_t sequence;
-  uint8_t payload_type;
-  bool marker, has_event;
-  struct rtp_event event; /* of its payload, if that is one */
+  uint8_t payload_type, head_bytes;
+  bool marker;
+  uint8_t head[CAPTURE_HEAD_BYTES];
 };
 
 struct capture_digit {

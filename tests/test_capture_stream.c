@@ -69,8 +69,12 @@ static void sound(struct sender *s, int count) {
 
 static struct capture_rtp event(const struct sender *s, uint8_t digit, uint16_t duration, bool last) {
   struct capture_rtp p = packet(s, EVENT_TYPE);
-  p.has_event = true;
-  p.event = (struct rtp_event){.event = digit, .end = last, .duration = duration};
+  p.head_bytes = 4;
+  p.payload_bytes = 4;
+  p.head[0] = digit;
+  p.head[1] = last ? 0x8a : 10;
+  p.head[2] = (uint8_t)(duration >> 8);
+  p.head[3] = (uint8_t)duration;
   return p;
 }
 

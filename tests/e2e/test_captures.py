@@ -122,7 +122,8 @@ def test_what_was_scripted(tmp_path):
     assert one["media_pause_ms"] > 0 and one["clock_jumps"] == 0
 
     one, = analyze(make.write("skewed_opus_ng", SEED, tmp_path))
-    assert one["codec"].lower() == "opus" and one["skew_ppm"] == pytest.approx(150, abs=3)
+    assert one["codec"] == "OPUS" and one["skew_ppm"] == pytest.approx(150, abs=3)
+    assert one["scale"] == "fb" and one["ie_basis"] == "literature" and one["mos_lqe"] > 4
 
     one, = analyze(make.write("wraps", SEED, tmp_path))
     assert one["expected_frames"] == 700 and one["missing_frames"] == 3 and one["restarts"] == 0
@@ -152,8 +153,35 @@ def test_digits_and_reports(tmp_path):
     assert there["rtcp"]["last_voip"]["mos_lq"] == 4.4 and there["rtcp"]["last_voip"]["end_system_delay_ms"] == 45
     assert (back["rtcp"]["sr"], back["rtcp"]["rr"], back["rtcp"]["xr"]) == (3, 3, 0)
     # 40 ms to the one side of the capture and 20 ms to the other, by no clock but the capture's.
-    assert there["rtt_ms"] == back["rtt_ms"] == {"rtcp": 60.0}
+    assert there["rtt_ms"] == back["rtt_ms"] == {"rtcp": 60.0} and there["ta_basis"] == "rtcp"
+    assert there["ta_ms"] == pytest.approx(60 / 2 + 20 + there["playout_delay_ms"], abs=0.11)
+    assert there["algorithm"] == "MOS-CQEN" and there["mos_cqe"] == 4.41
     assert "dtmf" not in back
+
+
+def test_a_round_trip_of_one_side_is_no_delay_between_the_ends(tmp_path):
+    capture, ntp = make.Capture(), make.ntp_of(12345 * 10**9)
+    make.Sender(capture, make.A, make.B, 7).sound(400)
+    capture.udp(1000 * MS, make.A, make.B, make.sender_report(7, ntp, 1, 2, 3))  # on the media's own ports
+    lsr = (ntp >> 16) & 0xFFFFFFFF
+    capture.udp(1350 * MS, make.B, make.A, make.receiver_report(9, make.report_block(7, lsr=lsr, dlsr=65536 * 3 // 10)))
+    one, = analyze(capture.write(tmp_path / "x.pcap"))
+    assert one["rtt_ms"] == {"rtcp": 50.0} and one["absent"]["ta_ms"] == "rtt_of_one_side" and "mos_cqe" not in one
+    assert one["rtcp"]["sr"] == one["rtcp"]["rr"] == 1 and one["rtcp"]["xr"] == 0
+
+
+def test_what_was_damaged_before_it_was_sent(tmp_path):
+    """AMR-WB tells it itself (RFC 4867): frames of no data, and frames marked as bad."""
+    capture, types = make.Capture(), {96: "AMR-WB/16000", 97: "telephone-event/16000"}
+    capture.udp(0, ("192.0.2.10", 5060), ("198.51.100.20", 5060), make.sip_with_sdp("SIP/2.0 200 OK", make.B, types))
+    sender = make.Sender(capture, make.A, make.B, 7, 96, 16000)
+    good, bad, none = (bytes([0xF0, toc]) + bytes(size) for toc, size in [(0x14, 32), (0x10, 32), (0x7C, 0)])  # 12.65
+    for i in range(400):
+        sender.payload = none if i == 100 else bad if i in (200, 201) else good
+        sender.sound(1)
+    one, = analyze(capture.write(tmp_path / "x.pcap"))
+    assert one["codec"] == "AMR-WB" and one["scale"] == "wb" and one["upstream_bad_frames"] == 3
+    assert one["missing_frames"] == 0 and one["ppl_pct"] == 0.75 and 1 < one["mos_lqe"] < 4.5
 
 
 # ---- real calls
@@ -255,7 +283,7 @@ def test_a_codec_that_nobody_names(tmp_path):
     one, = analyze(path, "--codec", "96=L16/16000")
     assert one["codec"] == "L16" and one["network_jitter_ms"] == 0.0 and one["missing_frames"] == 1
     one, = analyze(path, "--codec", "96=NEVERHEARD/16000")
-    assert one["codec"] == "NEVERHEARD" and one["absent"]["mos_lqe"] == "no_codec_model"
+    assert one["codec"] == "NEVERHEARD" and one["absent"]["mos_lqe"] == "no_ie"
     assert one["network_jitter_ms"] == 0.0
 
 

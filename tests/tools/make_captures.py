@@ -162,11 +162,11 @@ class Sender:
     takes its index and gives the delays in ns of its copies: [] is lost, two are a duplicate."""
 
     def __init__(self, capture, src, dst, ssrc, payload_type=0, clock=8000, ptime_ms=20, sequence=1000, timestamp=16000,
-                 fate=None, skew_ppm=0.0, start_ns=0, payload_bytes=None, marker=True, **header):
+                 fate=None, skew_ppm=0.0, start_ns=0, marker=True, **header):
         self.capture, self.src, self.dst, self.ssrc, self.payload_type = capture, src, dst, ssrc, payload_type
         self.clock, self.ptime_ms, self.sequence, self.timestamp = clock, ptime_ms, sequence, timestamp
         self.fate, self.skew_ppm, self.now, self.header = fate or (lambda index: [0]), skew_ppm, float(start_ns), header
-        self.payload = bytes([0xFF]) * (payload_bytes or clock * ptime_ms // 1000)
+        self.payload = bytes([0xFF]) * (clock * ptime_ms // 1000)
         self.index, self.marker = 0, marker
 
     @property
@@ -296,8 +296,9 @@ def skewed_opus_ng(rng):
           sip_with_sdp("INVITE sip:b@example.net SIP/2.0", A, {111: "opus/48000/2", 101: "telephone-event/8000"}))
     c.udp(MS, ("198.51.100.20", 5060), ("192.0.2.10", 5060),
           sip_with_sdp("SIP/2.0 200 OK", B, {111: "opus/48000/2", 101: "telephone-event/8000"}))
-    Sender(c, A, B, rng.randrange(2**32), 111, 48000, fate=jitter(rng, 2), skew_ppm=150, start_ns=100 * MS,
-           payload_bytes=80).sound(6000)
+    s = Sender(c, A, B, rng.randrange(2**32), 111, 48000, fate=jitter(rng, 2), skew_ppm=150, start_ns=100 * MS)
+    s.payload = b"\x68" + bytes(79)  # hybrid super-wideband, one frame of 20 ms, 32 kbit/s
+    s.sound(6000)
     return c
 
 
