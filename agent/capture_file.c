@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SECONDS_MAX INT64_C(8000000000) /* the year 2223; in nanoseconds still far from 63 bits */
+
 struct capture_file {
   pcap_t *pcap;
   enum packet_link link;
@@ -91,8 +93,12 @@ int capture_file_next(struct capture_file *file, struct capture_packet *packet, 
     snprintf(why, why_bytes, "%s", pcap_geterr(file->pcap));
     return -1;
   }
+  /* pcapng has 64 bits for the time, and a damaged file has anything in them. */
+  int64_t seconds = header->ts.tv_sec;
+  if (seconds < 0) seconds = 0;
+  if (seconds > SECONDS_MAX) seconds = SECONDS_MAX;
   *packet = (struct capture_packet){.link = file->link,
-                                    .wall_ns = (int64_t)header->ts.tv_sec * 1000000000 + header->ts.tv_usec,
+                                    .wall_ns = seconds * 1000000000 + header->ts.tv_usec % 1000000000,
                                     .data = data,
                                     .bytes = header->caplen};
   return 1;

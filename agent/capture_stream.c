@@ -7,6 +7,7 @@
 #include "dsp/inspect.h"
 #include "dsp/ledger.h"
 #include "dsp/rtcp_ledger.h"
+#include "dsp/timebase.h"
 
 #define NUMBER_ZERO (UINT64_C(1) << 32) /* room below the first number */
 
@@ -26,6 +27,12 @@ void capture_stream_free(struct capture_stream *s) {
   free(s->delivery);
   free(s->digit);
   free(s);
+}
+
+/* Timestamps that jump by half their range at each packet add up; differences must not overflow. */
+static int64_t bounded(int64_t value) {
+  const int64_t most = TIMEBASE_MEDIA_MAX_US / 64;
+  return value > most ? most : value < -most ? -most : value;
 }
 
 static int64_t ticks_us(int64_t ticks, uint32_t clock_hz) {
@@ -119,7 +126,8 @@ static bool begin_sound(struct capture_stream *s, const struct capture_type *typ
     s->sound_us = s->ticked_us = s->arrival_us;
   } else {
     s->format_changes++;
-    s->base_us += (s->begun->name.clock_hz ? ticks_us(s->ticks, s->begun->name.clock_hz) : 0) + s->ptime_us;
+    uint32_t clock_hz = s->begun->name.clock_hz;
+    s->base_us = bounded(s->base_us + (clock_hz ? ticks_us(s->ticks, clock_hz) : 0) + s->ptime_us);
     s->ticks = 0;
   }
   s->timestamp = timestamp;
@@ -181,7 +189,7 @@ static void take_sound(struct capture_stream *s, const struct capture_rtp *p, co
   bool other = type->kind != CAPTURE_NOISE && (s->begun == NULL || type->codec != s->begun->codec);
   if (other && !begin_sound(s, type, p->timestamp, s->ptime_us ? s->ptime_us : DEFAULT_PTIME_US)) return;
   uint64_t number = sound_number(s, extended);
-  int64_t ticks = s->ticks + (int32_t)(p->timestamp - s->timestamp);
+  int64_t ticks = bounded(s->ticks + (int32_t)(p->timestamp - s->timestamp));
   struct delivery_input in = {.number = number, .media_us = media_of(s, number, ticks)};
   describe(p, type, &in);
   struct delivery_result result = deliver(s, &in);

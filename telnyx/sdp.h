@@ -12,7 +12,7 @@ enum { SDP_MEDIA_MAX = 4, SDP_FORMATS_MAX = 24, SDP_NAME_BYTES = 32 };
 
 struct sdp_format {
   uint8_t payload_type;
-  uint32_t clock_hz; /* 0: no a=rtpmap, the type is a static one */
+  uint32_t clock_hz; /* 1000 to 1000000; 0: no a=rtpmap, the type is a static one */
   char name[SDP_NAME_BYTES];
 };
 
