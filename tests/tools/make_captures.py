@@ -363,8 +363,59 @@ def digits_and_reports(rng):
     return c
 
 
+def benign(rng):
+    """Loss, jitter, skew, any codec with a static type, any start of the counters; all in order, once, begun once."""
+    c = Capture(rng.choice([ETHERNET, RAW, COOKED, COOKED2]), ng=rng.random() < 0.5)
+    for ssrc in range(rng.randrange(1, 4)):
+        losing = rng.choice([lambda i: [0], random_loss(rng, rng.random() * 0.2), gilbert(rng, 0.02, rng.random() * 0.4 + 0.1)])
+        delayed = jitter(rng, rng.choice([1, 5, 18]), losing)
+        Sender(c, A, B, ssrc, rng.choice([0, 3, 8, 9, 18]), 8000, rng.choice([20, 30, 40]), rng.randrange(2**16), rng.randrange(2**32),
+               fate=lambda i, delayed=delayed: delayed(i) if i > 8 else [0], skew_ppm=rng.randrange(-150, 150)).sound(
+                   rng.randrange(100, 2000))
+    return c
+
+
+def anything(rng):
+    """Whatever a stream can go through, all at once."""
+    c = Capture(RAW, nanoseconds=rng.random() < 0.5)
+    lost, twice, late = (rng.random() * 0.1 * (rng.random() < 0.6) for _ in range(3))
+    most_ms = rng.choice([0, 1, 15, 60])
+
+    def fate(index):
+        if index < 8:
+            return [0]
+        if rng.random() < lost:
+            return []
+        delay = rng.randrange(most_ms * MS) if most_ms else 0
+        delay += rng.choice([25, 45, 70, 200]) * MS if rng.random() < late else 0
+        return [delay, delay + rng.choice([0, 1, 30]) * MS] if rng.random() < twice else [delay]
+    s = Sender(c, A, B, rng.randrange(2**32), rng.choice([0, 3, 8, 9, 18]), 8000, 20, rng.randrange(2**16), rng.randrange(2**32),
+               fate=fate)
+    for _ in range(rng.randrange(1, 10)):
+        what = rng.randrange(6)
+        s.sound(rng.randrange(10, 200))
+        if what == 0:
+            s.pause(rng.randrange(2000)).marker = True
+        elif what == 1:
+            s.send(13, s.timestamp, b"\x40")
+            s.timestamp += s.step
+            s.tick()
+        elif what == 2:
+            s.event(rng.randrange(12), rng.randrange(1, 8), together=rng.random() < 0.5)
+        elif what == 3:
+            s.sequence = rng.randrange(2**16)
+        elif what == 4:
+            s.timestamp = rng.randrange(2**32)
+    s.sound(20)
+    if rng.random() < 0.5:
+        types = {0: "PCMU/8000", 101: "telephone-event/8000"}
+        c.udp(0, ("192.0.2.10", 5060), ("198.51.100.20", 5060), sip_with_sdp("SIP/2.0 200 OK", B, types))
+    return c
+
+
 CAPTURES = {f.__name__: f for f in (clean, loss_in_vlans, bursts_cooked, reordered_cooked2, duplicated_raw, jitter_ipv6,
-                                    skewed_opus_ng, new_ssrc_and_restart, wraps, pauses, digits_and_reports)}
+                                    skewed_opus_ng, new_ssrc_and_restart, wraps, pauses, digits_and_reports, benign,
+                                    anything)}
 
 
 def write(name, seed, folder):
