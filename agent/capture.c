@@ -144,6 +144,7 @@ static void take_packet(struct capture *c, const struct capture_names *names,
     case PACKET_CUT:
       c->cut++;
       break;
+    case PACKET_TCP:
     case PACKET_OTHER:
       break;
   }
@@ -151,8 +152,10 @@ static void take_packet(struct capture *c, const struct capture_names *names,
 
 static void learn(struct capture_names *names, const struct capture_packet *captured) {
   struct packet packet;
-  if (packet_read(captured->link, captured->data, captured->bytes, &packet) == PACKET_UDP)
-    capture_names_learn(names, &packet, captured->wall_ns);
+  enum packet_kind kind = packet_read(captured->link, captured->data, captured->bytes, &packet);
+  if (kind != PACKET_UDP && kind != PACKET_TCP) return;
+  bool whole = kind == PACKET_UDP && packet.bytes == packet.sent_bytes;
+  capture_names_learn(names, &packet, whole, captured->wall_ns);
 }
 
 /* One pass: for the names, or for the sound when `c` is given. */

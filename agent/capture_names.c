@@ -120,9 +120,11 @@ static void add_description(struct endpoint *e, const struct sdp_media *media, i
   e->description[e->count++] = d;
 }
 
-void capture_names_learn(struct capture_names *names, const struct packet *packet, int64_t wall_ns) {
+void capture_names_learn(struct capture_names *names, const struct packet *packet, bool whole,
+                         int64_t wall_ns) {
   size_t bytes;
   const char *text = sdp_in_sip((const char *)packet->payload, packet->bytes, &bytes);
+  while (text != NULL && !whole && bytes > 0 && text[bytes - 1] != '\n') bytes--;
   struct sdp sdp;
   memset(&sdp, 0, sizeof sdp); /* descriptions are compared as bytes */
   if (text == NULL || !sdp_read(text, bytes, &sdp)) return;

@@ -11,6 +11,7 @@ enum {
   TYPE_PROVIDER_VLAN = 0x88a8, /* QinQ; 0x9100 before it had a standard */
   TYPE_OLD_PROVIDER_VLAN = 0x9100,
   NEXT_HOP_BY_HOP = 0,
+  NEXT_TCP = 6,
   NEXT_UDP = 17,
   NEXT_ROUTING = 43,
   NEXT_FRAGMENT = 44,
@@ -21,7 +22,8 @@ enum {
   NEXT_SHIM6 = 140,
   IPV4_HEADER_BYTES = 20,
   IPV6_HEADER_BYTES = 40,
-  UDP_HEADER_BYTES = 8
+  UDP_HEADER_BYTES = 8,
+  TCP_HEADER_BYTES = 20
 };
 
 /* What is left of the packet. */
@@ -59,21 +61,35 @@ static enum packet_kind read_udp(struct rest r, struct packet *out) {
   return PACKET_UDP;
 }
 
+static enum packet_kind read_tcp(struct rest r, struct packet *out) {
+  if (r.bytes < TCP_HEADER_BYTES) return PACKET_CUT;
+  size_t header_bytes = (size_t)(r.at[12] >> 4) * 4;
+  if (header_bytes < TCP_HEADER_BYTES) return PACKET_OTHER;
+  out->src.port = read_16(r.at);
+  out->dst.port = read_16(r.at + 2);
+  if (!skip(&r, header_bytes)) return PACKET_CUT;
+  out->payload = r.at;
+  out->bytes = out->sent_bytes = r.bytes;
+  return PACKET_TCP;
+}
+
 static enum packet_kind read_ipv4(struct rest r, struct packet *out) {
   if (r.bytes < IPV4_HEADER_BYTES) return PACKET_CUT;
   size_t header_bytes = (size_t)(r.at[0] & 15) * 4, length = read_16(r.at + 2);
   uint16_t offset = read_16(r.at + 6) & 0x1fff, more = read_16(r.at + 6) & 0x2000;
-  bool is_udp = r.at[9] == NEXT_UDP;
+  uint8_t next = r.at[9];
   if (header_bytes < IPV4_HEADER_BYTES) return PACKET_OTHER;
   /* 0: the sender's network card was to cut it into segments. */
   if (length != 0 && length < header_bytes) return PACKET_OTHER;
-  if (!is_udp) return PACKET_OTHER;
+  if (next == NEXT_TCP && (offset != 0 || more != 0)) return PACKET_OTHER; /* of no use anyway */
+  if (next != NEXT_UDP && next != NEXT_TCP) return PACKET_OTHER;
   if (offset != 0 || more != 0) return PACKET_FRAGMENT;
   out->src.version = out->dst.version = 4;
   memcpy(out->src.ip, r.at + 12, 4);
   memcpy(out->dst.ip, r.at + 16, 4);
   if (length != 0) keep(&r, length);
-  return skip(&r, header_bytes) ? read_udp(r, out) : PACKET_CUT;
+  if (!skip(&r, header_bytes)) return PACKET_CUT;
+  return next == NEXT_UDP ? read_udp(r, out) : read_tcp(r, out);
 }
 
 static bool is_extension(uint8_t kind) {
@@ -98,7 +114,7 @@ static enum packet_kind read_ipv6(struct rest r, struct packet *out) {
   memcpy(out->dst.ip, r.at + 24, 16);
   skip(&r, IPV6_HEADER_BYTES);
   if (length != 0) keep(&r, length);
-  while (next != NEXT_UDP) {
+  while (next != NEXT_UDP && next != NEXT_TCP) {
     if (!is_extension(next)) return PACKET_OTHER;
     if (r.bytes < 8) return PACKET_CUT;
     size_t bytes = extension_bytes(next, r.at);
@@ -107,7 +123,7 @@ static enum packet_kind read_ipv6(struct rest r, struct packet *out) {
     next = r.at[0];
     if (!skip(&r, bytes)) return PACKET_CUT;
   }
-  return read_udp(r, out);
+  return next == NEXT_UDP ? read_udp(r, out) : read_tcp(r, out);
 }
 
 static enum packet_kind read_ip(struct rest r, struct packet *out) {
@@ -145,7 +161,7 @@ enum packet_kind packet_read(enum packet_link link, const uint8_t *data, size_t 
   } else {
     kind = read_typed(read_16(data + links[link].type_at), r, &packet);
   }
-  if (kind == PACKET_UDP) *out = packet;
+  if (kind == PACKET_UDP || kind == PACKET_TCP) *out = packet;
   return kind;
 }
 

@@ -19,7 +19,7 @@ static void learn(struct capture_names *names, int host, unsigned port, const ch
            "SIP/2.0 200 OK\r\n\r\nv=0\r\nc=IN IP4 192.0.2.%d\r\nm=audio %u RTP/AVP 0 96 97 101\r\n%s", host,
            port, media);
   const struct packet packet = {.payload = (const uint8_t *)text, .bytes = strlen(text)};
-  capture_names_learn(names, &packet, ns);
+  capture_names_learn(names, &packet, true, ns);
 }
 
 static void expect(const struct capture_names *names, const struct packet_address *src,
@@ -62,6 +62,26 @@ static void described_anew(void **state) {
   }
   expect(names, &a, &b, 97, 150, "G726-32", 8000);
   capture_names_free(names);
+}
+
+/* A segment may end anywhere: half a port, half a name. */
+static void cut_messages(void **state) {
+  (void)state;
+  static const char text[] =
+      "SIP/2.0 200 OK\r\n\r\nv=0\r\nc=IN IP4 192.0.2.2\r\nm=audio 5006 RTP/AVP 96\r\na=rtpmap:96 "
+      "opus/48000\r\n";
+  const struct packet_address half_port = {.ip = {192, 0, 2, 2}, .port = 500, .version = 4};
+  for (size_t bytes = 0; bytes < sizeof text; bytes++) {
+    struct capture_names *names = capture_names_new();
+    const struct packet packet = {.payload = (const uint8_t *)text, .bytes = bytes};
+    capture_names_learn(names, &packet, false, 0);
+    struct capture_name name = capture_names_find(names, &half_port, &half_port, 96, 0);
+    assert_int_equal(name.clock_hz, 0);
+    name = capture_names_find(names, &a, &b, 96, 0);
+    assert_true(name.clock_hz == 0 || (name.clock_hz == 48000 && bytes == sizeof text - 1));
+    if (bytes == sizeof text - 1) assert_string_equal(name.name, "opus");
+    capture_names_free(names);
+  }
 }
 
 static void behind_a_nat(void **state) {
@@ -118,10 +138,8 @@ static void options(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(who_says_so),
-      cmocka_unit_test(described_anew),
-      cmocka_unit_test(behind_a_nat),
-      cmocka_unit_test(options),
+      cmocka_unit_test(who_says_so),  cmocka_unit_test(described_anew), cmocka_unit_test(behind_a_nat),
+      cmocka_unit_test(cut_messages), cmocka_unit_test(options),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

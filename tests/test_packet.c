@@ -152,7 +152,7 @@ static void what_is_not_udp(void **state) {
   struct packet packet;
   struct bytes b = {.count = 0};
   put_ipv4(&b, 0, 0);
-  b.at[9] = 6; /* TCP */
+  b.at[9] = 132; /* SCTP */
   assert_int_equal(packet_read(PACKET_RAW_IP, b.at, b.count, &packet), PACKET_OTHER);
   b.at[9] = 17;
   b.at[IPV4_BYTES + 5] = 7; /* a UDP length below its own header */
@@ -161,6 +161,30 @@ static void what_is_not_udp(void **state) {
   assert_int_equal(packet_read(PACKET_RAW_IP, b.at, b.count, &packet), PACKET_OTHER);
   static const uint8_t arp[60] = {[12] = 8, [13] = 6};
   assert_int_equal(packet_read(PACKET_ETHERNET, arp, sizeof arp, &packet), PACKET_OTHER);
+}
+
+static void segments(void **state) {
+  (void)state;
+  struct packet packet;
+  for (uint8_t options = 0; options < 2; options++) {
+    struct bytes b = {.count = 0};
+    uint8_t header_bytes = (uint8_t)(20 + options * 4);
+    PUT(&b, 0x45, 0, 0, (uint8_t)(20 + header_bytes + 3), 0, 1, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 10, 198, 51,
+        100, 20);
+    PUT(&b, 0x13, 0xc4, 0x13, 0xc5, 0, 0, 0, 1, 0, 0, 0, 2, (uint8_t)(header_bytes * 4), 0x18, 0, 0, 0, 0, 0,
+        0);
+    if (options) PUT(&b, 1, 1, 1, 0);
+    PUT(&b, 'S', 'I', 'P', 'x');
+    assert_int_equal(packet_read(PACKET_RAW_IP, b.at, b.count, &packet), PACKET_TCP);
+    assert_int_equal(packet.src.port, 5060);
+    assert_int_equal(packet.dst.port, 5061);
+    assert_int_equal(packet.bytes, 3);
+    assert_memory_equal(packet.payload, "SIP", 3);
+    for (size_t cut = 21; cut < 20u + header_bytes; cut++)
+      assert_int_equal(packet_read(PACKET_RAW_IP, b.at, cut, &packet), PACKET_CUT);
+    b.at[20 + 12] = 0x40; /* shorter than a header */
+    assert_int_equal(packet_read(PACKET_RAW_IP, b.at, b.count, &packet), PACKET_OTHER);
+  }
 }
 
 /* A capture of the first bytes of each packet: the lengths on the wire stay known. */
@@ -188,7 +212,8 @@ static void cut(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(links),     cmocka_unit_test(ipv4_options),    cmocka_unit_test(ipv6_extensions),
-      cmocka_unit_test(fragments), cmocka_unit_test(what_is_not_udp), cmocka_unit_test(cut),
+      cmocka_unit_test(fragments), cmocka_unit_test(what_is_not_udp), cmocka_unit_test(segments),
+      cmocka_unit_test(cut),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

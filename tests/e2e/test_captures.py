@@ -315,6 +315,15 @@ def test_unnamed_events_in_named_sound_are_no_frames(tmp_path):
     assert one["received_frames"] == one["expected_frames"] == 200 and one["clock_jumps"] == 0 and "dtmf" not in one
 
 
+def test_a_codec_that_sip_names_over_tcp(tmp_path):
+    capture = make.Capture()
+    message = make.sip_with_sdp("SIP/2.0 200 OK", make.B, {96: "L16/16000"})
+    capture.udp(0, ("198.51.100.20", 5060), ("192.0.2.10", 5060), message + b"a=rtpmap:96 cu", protocol=6)
+    make.Sender(capture, make.A, make.B, 7, 96, 16000).sound(300)
+    one, = analyze(capture.write(tmp_path / "x.pcap"))
+    assert one["codec"] == "L16"
+
+
 def test_srtp_has_no_digits(tmp_path):
     capture = make.Capture()
     types = {0: "PCMU/8000", 101: "telephone-event/8000"}
@@ -446,7 +455,7 @@ def test_files_that_are_no_captures(tmp_path):
 def test_a_capture_without_udp(tmp_path):
     capture = make.Capture()
     for i in range(10):
-        capture.add(i * MS, make.ip_udp(make.A, make.B, bytes(40), protocol=6))
+        capture.add(i * MS, make.ip_udp(make.A, make.B, bytes(40), protocol=132))
     assert analyze(capture.write(tmp_path / "x.pcap"), warnings=["no RTP stream"]) == []
     assert analyze(make.Capture().write(tmp_path / "y.pcap"), warnings=["no RTP stream"]) == []
 

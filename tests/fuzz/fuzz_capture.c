@@ -81,7 +81,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   uint8_t *exact = malloc(bytes + 1);
   memcpy(exact, data + 1, bytes);
   struct packet packet;
-  if (packet_read((enum packet_link)(data[0] % (PACKET_RAW_IP + 1)), exact, bytes, &packet) == PACKET_UDP) {
+  enum packet_kind kind =
+      packet_read((enum packet_link)(data[0] % (PACKET_RAW_IP + 1)), exact, bytes, &packet);
+  if (kind == PACKET_UDP || kind == PACKET_TCP) {
     char address[PACKET_ADDRESS_BYTES];
     must(inside(packet.payload, packet.bytes, exact, bytes) && packet.bytes <= packet.sent_bytes);
     packet_address_text(&packet.src, address);

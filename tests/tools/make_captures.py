@@ -29,8 +29,10 @@ def checksum(data):
 
 
 def ip_udp(src, dst, payload, options=b"", extensions=b"", fragment=0, protocol=17):
-    """One IP packet; `src` and `dst` are (address, port)."""
+    """One IP packet; `src` and `dst` are (address, port). Protocol 6 is a segment of TCP."""
     udp = struct.pack(">HHHH", src[1], dst[1], 8 + len(payload), 0) + payload
+    if protocol == 6:
+        udp = struct.pack(">HHIIBBHHH", src[1], dst[1], 1, 1, 5 << 4, 0x18, 1000, 0, 0) + payload
     if ":" in src[0]:
         chain = 0 if extensions else protocol  # hop-by-hop
         head = struct.pack(">IHBB", 6 << 28, len(extensions) + len(udp), chain, 64)
