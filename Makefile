@@ -39,16 +39,17 @@ PYTHON := /usr/bin/python3
 
 RUN_PACKAGES := build-essential pkg-config libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libhttp-parser-dev \
   libcurl4-openssl-dev libjansson-dev libsndfile1-dev libsamplerate0-dev libsqlite3-dev libinih-dev libssl-dev \
-  libmongoc-dev libbson-dev libhiredis-dev libsystemd-dev openssl uthash-dev python3
+  libmongoc-dev libbson-dev libhiredis-dev libsystemd-dev libpcap-dev openssl uthash-dev python3
 CHECK_PACKAGES := libcmocka-dev clang libclang-rt-14-dev clang-format curl python3-pytest python3-websockets \
   python3-requests python3-nacl python3-pymongo python3-redis redis-server redis-tools openjdk-17-jdk-headless maven \
-  golang-go ca-certificates python3-seccomp systemd lintian faketime
+  golang-go ca-certificates python3-seccomp systemd lintian faketime sip-tester tcpdump tshark
 DEB_PACKAGES := debhelper dpkg-dev
 
 # Looked up when something is compiled, so that `make deps` can come first on a bare machine.
 # hiredis has TLS from 1.0 on, in a library of its own; without it rediss:// is refused in words.
 REDIS_TLS = $(shell pkg-config --exists 'hiredis_ssl >= 1.0' 2>/dev/null && echo hiredis_ssl)
-LIBS = libuv libwebsockets libcurl jansson sndfile samplerate sqlite3 inih libmongoc-1.0 hiredis $(REDIS_TLS) libssl libcrypto libsystemd
+LIBS = libuv libwebsockets libcurl jansson sndfile samplerate sqlite3 inih libmongoc-1.0 hiredis $(REDIS_TLS) libssl libcrypto \
+  libsystemd libpcap
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null) $(if $(REDIS_TLS),-DSIDETONE_REDIS_TLS)
 PKG_LIBS = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lhttp_parser -lpthread -lm
 

@@ -1,10 +1,14 @@
-/* sidetone analyze: the same detector and rules on files, or the rules alone on labels. */
+/* sidetone analyze: the same detector and rules on files, or the rules alone on labels, or the RTP streams of
+ * a capture. */
 #include <errno.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/capture.h"
+#include "agent/capture_file.h"
 #include "agent/cli.h"
 #include "agent/file_quality.h"
 #include "agent/fold.h"
@@ -14,7 +18,7 @@
 #include "dsp/speech.h"
 #include "dsp/vad.h"
 
-enum { OPT_FRAMES = 256, OPT_SEGMENTS, OPT_LABELS, OPT_DURATION };
+enum { OPT_FRAMES = 256, OPT_SEGMENTS, OPT_LABELS, OPT_DURATION, OPT_CODEC };
 
 enum output { OUTPUT_JSON, OUTPUT_FRAMES, OUTPUT_SEGMENTS };
 /* Files have no time of day: 2026-01-01T00:00:00Z and their position (contract 1). */
@@ -24,7 +28,8 @@ struct arguments {
   struct cli cli;
   enum output output;
   const char *labels;
-  int64_t duration_ms; /* -1: not given */
+  int64_t duration_ms;         /* -1: not given */
+  struct capture_names *names; /* of --codec; owned, NULL without any */
 };
 
 struct analysis {
@@ -209,14 +214,90 @@ static int analyze_sound(struct analysis *a, char **files, int count) {
   return status;
 }
 
+/* ---- captures -------------------------------------------------------------------------------- */
+
+static void warn(const char *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void warn(const char *file, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  fprintf(stderr, "sidetone analyze: warning: %s: ", file);
+  vfprintf(stderr, format, args);
+  fputc('\n', stderr);
+  va_end(args);
+}
+
+/* What is not in the figures because it could not be read. */
+static void warn_of_gaps(const char *file, const struct capture *c) {
+  if (c->broken[0] != '\0') warn(file, "analysed as far as it goes: %s", c->broken);
+  if (c->fragments > 0) warn(file, "%llu IP fragments skipped", (unsigned long long)c->fragments);
+  if (c->cut > 0) warn(file, "%llu packets without a whole header skipped", (unsigned long long)c->cut);
+  if (c->streams == NULL) warn(file, "no RTP stream in it");
+  for (const struct capture_stream *s = c->streams; s != NULL; s = s->hh.next) {
+    for (int i = 0; i < RTP_PAYLOAD_TYPES; i++) {
+      if (s->type[i] == NULL || s->type[i]->kind != CAPTURE_UNNAMED) continue;
+      warn(file, "nothing names payload type %d of SSRC 0x%08x: --codec %d=NAME/CLOCK would", i, s->key.ssrc,
+           i);
+    }
+  }
+}
+
+static int analyze_capture(const char *file, struct capture_names *names, const struct config *config) {
+  const struct capture_options options = {
+      .plc = config->quality_plc,
+      .consumer = config->quality_consumer_asr_stream ? CONSUMER_ASR_STREAM : CONSUMER_PLAYOUT};
+  struct capture c;
+  char why[512];
+  int status = EXIT_DONE;
+  if (!capture_read(&c, names, file, why, sizeof why)) {
+    status = cli_failed("analyze", "%s", why);
+  } else {
+    json_t *document = capture_document(&c, &options);
+    char *text = document != NULL ? document_text(document, true, NULL) : NULL;
+    if (text != NULL) puts(text);
+    if (text == NULL) status = cli_failed("analyze", "no memory");
+    warn_of_gaps(file, &c);
+    free(text);
+    json_decref(document);
+  }
+  capture_free(&c);
+  return status;
+}
+
 /* ---- the command ----------------------------------------------------------------------------- */
 
+/* EXIT_DONE, or EXIT_USAGE with the message said. */
+static int name_codec(struct arguments *a, const char *text) {
+  char why[128];
+  if (a->names == NULL) a->names = capture_names_new();
+  if (a->names == NULL) return cli_usage("analyze", "no memory");
+  if (capture_names_option(a->names, text, why, sizeof why)) return EXIT_DONE;
+  return cli_usage("analyze", "--codec %s: %s", text, why);
+}
+
+/* Whether the files are a capture, and the words before them fit what they are. */
+static int judge_files(const struct arguments *a, char **files, int count, bool *capture) {
+  bool packed = false;
+  *capture = false;
+  for (int i = 0; i < count; i++) {
+    if (!capture_file_is(files[i], &packed)) {
+      if (packed) return cli_failed("analyze", "%s is compressed: unpack it first", files[i]);
+      continue;
+    }
+    if (count > 1) return cli_usage("analyze", "%s is a capture: it is allowed alone", files[i]);
+    if (a->output != OUTPUT_JSON)
+      return cli_usage("analyze", "%s is a capture: --frames and --segments go with audio", files[i]);
+    *capture = true;
+  }
+  if (a->names != NULL && !*capture)
+    return cli_failed("analyze", "%s: not a capture (pcap or pcapng), which --codec goes with", files[0]);
+  return EXIT_DONE;
+}
+
 static int parse(struct arguments *a, int argc, char **argv) {
-  static const struct option options[] = {{"frames", no_argument, NULL, OPT_FRAMES},
-                                          {"segments", no_argument, NULL, OPT_SEGMENTS},
-                                          {"labels", required_argument, NULL, OPT_LABELS},
-                                          {"duration-ms", required_argument, NULL, OPT_DURATION},
-                                          {NULL, 0, NULL, 0}};
+  static const struct option options[] = {
+      {"frames", no_argument, NULL, OPT_FRAMES},       {"segments", no_argument, NULL, OPT_SEGMENTS},
+      {"labels", required_argument, NULL, OPT_LABELS}, {"duration-ms", required_argument, NULL, OPT_DURATION},
+      {"codec", required_argument, NULL, OPT_CODEC},   {NULL, 0, NULL, 0}};
   int option;
   *a = (struct arguments){.duration_ms = -1};
   cli_begin(&a->cli, "analyze");
@@ -232,6 +313,9 @@ static int parse(struct arguments *a, int argc, char **argv) {
       case OPT_LABELS:
         a->labels = optarg;
         break;
+      case OPT_CODEC:
+        if (name_codec(a, optarg) != EXIT_DONE) return EXIT_USAGE;
+        break;
       case OPT_DURATION:
         errno = 0;
         a->duration_ms = strtoll(optarg, &end, 10);
@@ -242,19 +326,21 @@ static int parse(struct arguments *a, int argc, char **argv) {
       default:
         if (!cli_option(&a->cli, option, optarg)) {
           return cli_wrong_option("analyze", option, argv,
-                                  "-c, -o, --frames, --segments, --labels and --duration-ms");
+                                  "-c, -o, --frames, --segments, --labels, --duration-ms and --codec");
         }
     }
   }
   int files = argc - optind;
   if (a->labels != NULL) {
-    if (files > 0 || a->duration_ms < 0 || a->output == OUTPUT_FRAMES) {
-      return cli_usage("analyze", "--labels FILE.csv goes with --duration-ms N, and with no audio");
+    if (files > 0 || a->duration_ms < 0 || a->output == OUTPUT_FRAMES || a->names != NULL) {
+      return cli_usage("analyze",
+                       "--labels FILE.csv goes with --duration-ms N, and with no audio or capture");
     }
   } else if (a->duration_ms >= 0) {
     return cli_usage("analyze", "--duration-ms goes with --labels only: audio has its own length");
   } else if (files < 1 || files > 2) {
-    return cli_usage("analyze", "%d files: one stereo or mono file, or two mono files, are allowed", files);
+    return cli_usage("analyze",
+                     "%d files: one stereo or mono file, two mono files, or one capture are allowed", files);
   }
   return EXIT_DONE;
 }
@@ -284,10 +370,21 @@ static int analyze(const struct arguments *args, const struct config *config, ch
 int command_analyze(int argc, char **argv) {
   struct arguments a;
   struct config config;
-  if (parse(&a, argc, argv) != EXIT_DONE) return EXIT_USAGE;
-  int status = cli_config(&a.cli, &config);
-  if (status != EXIT_DONE) return status;
-  status = analyze(&a, &config, argv + optind, argc - optind);
-  config_free(&config);
+  bool capture = false;
+  int status = parse(&a, argc, argv);
+  if (status == EXIT_DONE) status = judge_files(&a, argv + optind, argc - optind, &capture);
+  if (status == EXIT_DONE) status = cli_config(&a.cli, &config);
+  if (status == EXIT_DONE) {
+    if (capture && a.names == NULL) a.names = capture_names_new();
+    if (!capture) {
+      status = analyze(&a, &config, argv + optind, argc - optind);
+    } else if (a.names != NULL) {
+      status = analyze_capture(argv[optind], a.names, &config);
+    } else {
+      status = cli_failed("analyze", "no memory");
+    }
+    config_free(&config);
+  }
+  capture_names_free(a.names);
   return status;
 }

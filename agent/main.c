@@ -36,13 +36,17 @@ static const struct command {
      "  --sign-key FILE       base64 of a 32-byte Ed25519 seed; the agent needs its public key\n"},
     {"analyze", command_analyze,
      "[-c FILE] [-o ...] [--frames|--segments] AUDIO [AUDIO]\n"
-     "       sidetone analyze [-o ...] --labels FILE.csv --duration-ms N",
+     "       sidetone analyze [-o ...] --labels FILE.csv --duration-ms N\n"
+     "       sidetone analyze [-c FILE] [-o ...] [--codec PT=NAME/CLOCK]... CAPTURE.pcap",
      "  AUDIO                 stereo: left inbound, right outbound; two mono files: the same; one mono file: "
      "inbound\n"
      "  --segments            CSV of who spoke when\n"
      "  --frames              CSV of each 10 ms: speech or not, score\n"
      "  --labels FILE.csv     the rules alone, on rows as --segments prints them\n"
-     "  --duration-ms N       the length of what was labelled\n" CONFIGURATION},
+     "  --duration-ms N       the length of what was labelled\n"
+     "  CAPTURE.pcap          pcap or pcapng: the figures of every RTP stream in it\n"
+     "  --codec PT=NAME/CLOCK what a payload type is, when no SDP in the capture says it: "
+     "111=opus/48000\n" CONFIGURATION},
     {"calls", command_calls, "[-c FILE] [-o ...] [CALLLOGID]     list, or show one, from the local store",
      CONFIGURATION "Looks into store.dir: give the -c and -o of `serve`, which may run meanwhile.\n"},
     {"outbox", command_outbox,

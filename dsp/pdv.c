@@ -31,10 +31,13 @@ static double correction_us(const struct pdv *p, int64_t arrival_us) {
   return p->correction_us + p->skew_ppm * 1e-6 * (double)(arrival_us - p->origin_us);
 }
 
+/* Timestamps that run away have any slope, and what is removed must stay a time. */
+static const double skew_most_ppm = 1e6;
+
 void pdv_set_skew(struct pdv *p, int64_t arrival_us, double skew_ppm) {
   p->correction_us = correction_us(p, arrival_us);
   p->origin_us = arrival_us;
-  p->skew_ppm = skew_ppm;
+  p->skew_ppm = fmin(fmax(skew_ppm, -skew_most_ppm), skew_most_ppm);
 }
 
 static int64_t transit_us(const struct pdv *p, int64_t arrival_us, int64_t media_us) {

@@ -26,7 +26,8 @@ struct pdv {
 void pdv_init(struct pdv *p, int64_t window_us);
 /* A discontinuity: no transit from before counts, and no skew is known. */
 void pdv_reset(struct pdv *p);
-/* From this arrival on; what was removed before stays so, and the transits do not jump. */
+/* From this arrival on; what was removed before stays so, and the transits do not jump. Beyond a million ppm
+ * it is no clock's, and counts as that. */
 void pdv_set_skew(struct pdv *p, int64_t arrival_us, double skew_ppm);
 /* Lateness in microseconds, 0 or more. Arrivals do not fall. */
 int64_t pdv_add(struct pdv *p, int64_t arrival_us, int64_t media_us);

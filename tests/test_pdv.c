@@ -108,11 +108,25 @@ static void peek_changes_nothing(void **state) {
   assert_int_equal(pdv_add(&pdv, 20100, 20000), 0);
 }
 
+/* Timestamps that run away: no overflow, and what is removed is no more than the time that passed. */
+static void absurd_skew(void **state) {
+  (void)state;
+  static const double absurd[] = {1e15, -1e15};
+  for (size_t i = 0; i < 2; i++) {
+    pdv_init(&pdv, PDV_WINDOW_US);
+    pdv_add(&pdv, 0, 0);
+    pdv_set_skew(&pdv, 1000000, absurd[i]);
+    assert_int_equal(pdv_add(&pdv, INT64_C(1) << 52, INT64_C(1) << 52), 0);
+    assert_in_range(pdv_add(&pdv, (INT64_C(1) << 52) + 1000, INT64_C(1) << 52), 0, 2000);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(pe_slow_sender),        cmocka_unit_test(skew_removed),
       cmocka_unit_test(more_frames_than_room), cmocka_unit_test(percentiles_b_c_d),
       cmocka_unit_test(bucket_edges),          cmocka_unit_test(peek_changes_nothing),
+      cmocka_unit_test(absurd_skew),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,8 +18,9 @@ import uuid
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/e2e"))
+sys.path[:0] = [str(ROOT / "tests/e2e"), str(ROOT / "tests/tools")]
 
+import make_captures  # noqa: E402
 import requests  # noqa: E402
 from fake_telnyx import Call  # noqa: E402
 from harness import BINARY, Agent, Signer, environment, event_ids, object_id, until  # noqa: E402
@@ -65,29 +66,29 @@ def fault(part, number, control, text):
 # ---- offline
 
 
-def replay(control, countdown, fixture):
+def run(control, countdown, command, file):
     control.arm(countdown)
-    return subprocess.run([str(BINARY), "replay", str(fixture)], env=control.environment(), capture_output=True,
+    return subprocess.run([str(BINARY), command, str(file)], env=control.environment(), capture_output=True,
                           timeout=60, check=False)
 
 
-def offline(control, fixture, numbers):
-    whole = replay(control, -1, fixture)
+def offline(control, command, file, numbers):
+    whole = run(control, -1, command, file)
     assert whole.returncode == 0, whole.stderr
     tried = 0
     for number in numbers(control.count):
-        done = replay(control, number, fixture)
+        done = run(control, number, command, file)
         if not control.fired:
             continue
         tried += 1
         said = b"memory" in done.stderr
         if done.returncode < 0:
-            fault(fixture.name, number, control, f"died of signal {-done.returncode}")
+            fault(file.name, number, control, f"died of signal {-done.returncode}")
         elif done.returncode != 0 and not said:
-            fault(fixture.name, number, control, f"says only {done.stderr[-200:]}")
+            fault(file.name, number, control, f"says only {done.stderr[-200:]}")
         elif done.returncode == 0 and done.stdout != whole.stdout and not said:
-            fault(fixture.name, number, control, "another result, and not a word")
-    print(f"replay {fixture.name}: {tried} allocations refused", flush=True)
+            fault(file.name, number, control, "another result, and not a word")
+    print(f"{command} {file.name}: {tried} allocations refused", flush=True)
 
 
 # ---- the start of serve
@@ -208,7 +209,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="sidetone-oom-") as folder:
         control = Control(folder)
         for name in ("demo", "reconnect", "dtmf-stream"):
-            offline(control, ROOT / "fixtures" / name, numbers)
+            offline(control, "replay", ROOT / "fixtures" / name, numbers)
+        for name in ("clean", "digits_and_reports"):
+            offline(control, "analyze", make_captures.write(name, 1, folder), numbers)
         starting(control, folder, signer, numbers)
         live(control, folder, signer, numbers)
     if FAULTS:
