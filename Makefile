@@ -102,10 +102,10 @@ $(OUT)/tools/%: tests/tools/%.c $(LIBRARY)
 	@echo "  CC $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(OUT)/tools/$*.d -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
 
-# The files that may use more of the processor than the rest; they are asked for at run time.
+# The file that may use more of the processor than the rest; it is asked for at run time.
 ifneq ($(filter x86_64-%,$(shell $(CC) -dumpmachine)),)
-$(OUT)/obj/dsp/kernels_avx2.o $(OUT)/obj/dsp/correlate_avx2.o: CFLAGS += -mavx2
-build/fuzz/obj/dsp/kernels_avx2.o build/fuzz/obj/dsp/correlate_avx2.o: CPPFLAGS += -mavx2
+$(OUT)/obj/dsp/kernels_avx2.o: CFLAGS += -mavx2
+build/fuzz/obj/dsp/kernels_avx2.o: CPPFLAGS += -mavx2
 endif
 
 -include $(OBJECTS:.o=.d) $(TESTS:=.d) $(TOOLS:=.d)

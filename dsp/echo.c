@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dsp/correlate.h"
 #include "dsp/echo_track.h"
 
 enum {
@@ -49,7 +48,7 @@ struct fine {
 struct echo {
   echo_sink sink;
   void *arg;
-  correlate_kernel correlate;
+  const struct kernels *kernels;
   struct echo_track track[TRACKS];
   int64_t next_hop;  /* to be looked at */
   int64_t round_hop; /* first of the round, -1: none yet */
@@ -68,7 +67,7 @@ void echo_init(struct echo *e, echo_sink sink, void *arg) {
   memset(e, 0, sizeof *e);
   e->sink = sink;
   e->arg = arg;
-  e->correlate = correlate_best();
+  e->kernels = kernels_best();
   e->round_hop = -1;
   echo_track_init(&e->track[INBOUND], false, e->ring_in, RING_IN);
   echo_track_init(&e->track[OUTBOUND], true, e->ring_out, RING_OUT);
@@ -172,7 +171,7 @@ static void fine_hop(struct echo *e, int64_t hop) {
     sum += x[l + ECHO_HOP] - x[l];
     squares += x[l + ECHO_HOP] * x[l + ECHO_HOP] - x[l] * x[l];
   }
-  e->correlate(x, y, FINE_LAGS, f->xy);
+  e->kernels->correlate(x, y, FINE_LAGS, f->xy);
   f->hops++;
 }
 

@@ -84,7 +84,7 @@ static void put_piece(struct echo_track *t, const int16_t *pcm, size_t samples) 
     memcpy(to, pcm, samples * sizeof *to);
     uint32_t peak = t->kernels->block_sums(pcm, samples, 1, &sums);
     t->energy += sums.square;
-    for (size_t i = 0; peak > INT16_MAX && i < samples; i++) /* see dsp/correlate.h */
+    for (size_t i = 0; peak > INT16_MAX && i < samples; i++) /* see dsp/kernels.h: correlate */
       if (to[i] < -INT16_MAX) to[i] = -INT16_MAX;
   }
   t->end += (int64_t)samples;

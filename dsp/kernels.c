@@ -3,16 +3,9 @@
 static uint32_t block_sums(const int16_t *pcm, size_t block_samples, size_t blocks, struct block_sum *out) {
   uint32_t peak = 0;
   for (size_t b = 0; b < blocks; b++, pcm += block_samples) {
-    int32_t sum = 0;
-    uint64_t square = 0;
-    for (size_t i = 0; i < block_samples; i++) {
-      int32_t x = pcm[i];
-      uint32_t size = (uint32_t)(x < 0 ? -x : x);
-      sum += x;
-      square += (uint32_t)(x * x);
-      peak = size > peak ? size : peak;
-    }
-    out[b] = (struct block_sum){.sum = sum, .square = square};
+    struct block_sum sum = {0};
+    block_add(pcm, block_samples, &sum, &peak);
+    out[b] = sum;
   }
   return peak;
 }
@@ -27,7 +20,16 @@ static void tones(const int16_t pcm[TONE_SAMPLES], int32_t out[TONE_COUNT][2]) {
     }
 }
 
-const struct kernels kernels_scalar = {"C", block_sums, tones};
+static void correlate(const int16_t *x, const int16_t y[CORRELATE_SAMPLES], size_t lags, int64_t *sums) {
+  for (size_t l = 0; l < lags; l++) {
+    int64_t sum = 0;
+    for (size_t i = 0; i < CORRELATE_SAMPLES; i++) sum += (int32_t)x[l + i] * y[i];
+    sums[l] += sum;
+  }
+}
+
+const struct kernels kernels_scalar = {
+    .name = "C", .block_sums = block_sums, .tones = tones, .correlate = correlate};
 
 const struct kernels *kernels_best(void) {
   const struct kernels *k = kernels_avx2();

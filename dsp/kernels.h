@@ -16,7 +16,7 @@ struct block_sum {
   uint64_t square;
 };
 
-enum { TONE_SAMPLES = 16, TONE_COUNT = 15 };
+enum { TONE_SAMPLES = 16, TONE_COUNT = 15, CORRELATE_SAMPLES = 80 };
 
 /* Multiples of 10 Hz around mains and its harmonics, at 800 samples a second. */
 extern const uint16_t tone_hz[TONE_COUNT];
@@ -30,7 +30,22 @@ struct kernels {
   uint32_t (*block_sums)(const int16_t *pcm, size_t block_samples, size_t blocks, struct block_sum *out);
   /* out[t] = sum of pcm[n] * tone_table[t][part][n]. */
   void (*tones)(const int16_t pcm[TONE_SAMPLES], int32_t out[TONE_COUNT][2]);
+  /* sums[l] += sum over i of x[l + i] * y[i], i below CORRELATE_SAMPLES, exact. x has lags +
+     CORRELATE_SAMPLES - 1 samples. Samples are -32767 and up: two products must fit 32 bits. */
+  void (*correlate)(const int16_t *x, const int16_t y[CORRELATE_SAMPLES], size_t lags, int64_t *sums);
 };
+
+/* A block's samples in plain C: the definition of block_sums, and what is left over of a variant's
+ * registers. */
+static inline void block_add(const int16_t *pcm, size_t samples, struct block_sum *sum, uint32_t *peak) {
+  for (size_t i = 0; i < samples; i++) {
+    int32_t x = pcm[i];
+    uint32_t size = (uint32_t)(x < 0 ? -x : x);
+    sum->sum += x;
+    sum->square += (uint32_t)(x * x);
+    *peak = size > *peak ? size : *peak;
+  }
+}
 
 extern const struct kernels kernels_scalar;
 /* NULL where this build or this processor has none. */

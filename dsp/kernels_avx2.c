@@ -6,7 +6,11 @@
 
 #include <immintrin.h>
 
-enum { LANES = 16 }; /* 16-bit samples of a register */
+enum {
+  LANES = 16, /* 16-bit samples of a register */
+  PIECES = CORRELATE_SAMPLES / LANES,
+  TOGETHER = 4 /* lags */
+};
 
 /* Sixteen samples at any address. */
 static inline __m256i load(const int16_t *pcm) {
@@ -50,15 +54,8 @@ static uint32_t block_sums(const int16_t *pcm, size_t block_samples, size_t bloc
       square += add_unsigned(_mm256_madd_epi16(x, x));
       peaks = _mm256_max_epu16(peaks, _mm256_abs_epi16(x));
     }
-    int32_t sum = add_signed(sums);
-    for (; i < block_samples; i++) {
-      int32_t x = pcm[i];
-      uint32_t size = (uint32_t)(x < 0 ? -x : x);
-      sum += x;
-      square += (uint32_t)(x * x);
-      peak = size > peak ? size : peak;
-    }
-    out[b] = (struct block_sum){.sum = sum, .square = square};
+    out[b] = (struct block_sum){.sum = add_signed(sums), .square = square};
+    block_add(pcm + i, block_samples - i, &out[b], &peak);
   }
   uint32_t wide = greatest(peaks);
   return wide > peak ? wide : peak;
@@ -81,7 +78,40 @@ static void tones(const int16_t pcm[TONE_SAMPLES], int32_t out[TONE_COUNT][2]) {
   for (; r < 2 * TONE_COUNT; r++, row += TONE_SAMPLES) to[r] = add_signed(_mm256_madd_epi16(x, load(row)));
 }
 
-static const struct kernels table = {"AVX2", block_sums, tones};
+/* Pairs of products fill 32 bits, so their halves are added up apart: sum = high * 2^16 + low. */
+static inline void one_lag(const int16_t *x, const __m256i y[PIECES], __m256i *high, __m256i *low) {
+  const __m256i mask = _mm256_set1_epi32(0xffff);
+  *high = *low = _mm256_setzero_si256();
+  for (int i = 0; i < PIECES; i++) {
+    __m256i products = _mm256_madd_epi16(load(x + i * LANES), y[i]);
+    *high = _mm256_add_epi32(*high, _mm256_srai_epi32(products, 16));
+    *low = _mm256_add_epi32(*low, _mm256_and_si256(products, mask));
+  }
+}
+
+/* The sums of the lanes of four registers, in 64 bits. */
+static inline __m256i four_sums(const __m256i v[TOGETHER]) {
+  __m256i pairs = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
+  return _mm256_cvtepi32_epi64(
+      _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1)));
+}
+
+static void correlate(const int16_t *x, const int16_t y[CORRELATE_SAMPLES], size_t lags, int64_t *sums) {
+  __m256i pieces[PIECES];
+  for (int i = 0; i < PIECES; i++) pieces[i] = load(y + i * LANES);
+  size_t l = 0;
+  for (; l + TOGETHER <= lags; l += TOGETHER) {
+    __m256i high[TOGETHER], low[TOGETHER];
+    for (int k = 0; k < TOGETHER; k++) one_lag(x + l + (size_t)k, pieces, &high[k], &low[k]);
+    __m256i *to = (__m256i *)(void *)(sums + l);
+    __m256i sum = _mm256_add_epi64(_mm256_slli_epi64(four_sums(high), 16), four_sums(low));
+    _mm256_storeu_si256(to, _mm256_add_epi64(_mm256_loadu_si256(to), sum));
+  }
+  kernels_scalar.correlate(x + l, y, lags - l, sums + l);
+}
+
+static const struct kernels table = {
+    .name = "AVX2", .block_sums = block_sums, .tones = tones, .correlate = correlate};
 
 const struct kernels *kernels_avx2(void) {
   return __builtin_cpu_supports("avx2") ? &table : NULL;

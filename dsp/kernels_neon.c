@@ -23,16 +23,8 @@ static uint32_t block_sums(const int16_t *pcm, size_t block_samples, size_t bloc
       squares = vpadalq_u32(squares, vmull_high_u16(size, size));
       peaks = vmaxq_u16(peaks, size);
     }
-    int32_t sum = vaddvq_s32(sums);
-    uint64_t square = vaddvq_u64(squares);
-    for (; i < block_samples; i++) {
-      int32_t x = pcm[i];
-      uint32_t size = (uint32_t)(x < 0 ? -x : x);
-      sum += x;
-      square += (uint32_t)(x * x);
-      peak = size > peak ? size : peak;
-    }
-    out[b] = (struct block_sum){.sum = sum, .square = square};
+    out[b] = (struct block_sum){.sum = vaddvq_s32(sums), .square = vaddvq_u64(squares)};
+    block_add(pcm + i, block_samples - i, &out[b], &peak);
   }
   uint32_t wide = vmaxvq_u16(peaks);
   return wide > peak ? wide : peak;
@@ -52,7 +44,20 @@ static void tones(const int16_t pcm[TONE_SAMPLES], int32_t out[TONE_COUNT][2]) {
     }
 }
 
-static const struct kernels table = {"NEON", block_sums, tones};
+static void correlate(const int16_t *x, const int16_t y[CORRELATE_SAMPLES], size_t lags, int64_t *sums) {
+  for (size_t l = 0; l < lags; l++) {
+    int64x2_t sum = vdupq_n_s64(0);
+    for (size_t i = 0; i < CORRELATE_SAMPLES; i += LANES) {
+      int16x8_t a = vld1q_s16(x + l + i), b = vld1q_s16(y + i);
+      sum = vpadalq_s32(sum, vmull_s16(vget_low_s16(a), vget_low_s16(b)));
+      sum = vpadalq_s32(sum, vmull_high_s16(a, b));
+    }
+    sums[l] += vaddvq_s64(sum);
+  }
+}
+
+static const struct kernels table = {
+    .name = "NEON", .block_sums = block_sums, .tones = tones, .correlate = correlate};
 
 const struct kernels *kernels_neon(void) {
   return &table;

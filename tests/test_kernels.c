@@ -7,8 +7,9 @@
 #include <cmocka.h>
 
 #include "tests/kernel_cases.h"
+#include "tests/talker.h"
 
-enum { ROUNDS = 2000 };
+enum { ROUNDS = 2000, LAGS_MAX = 500 };
 
 static const struct kernels *variants[2];
 static int variant_count;
@@ -61,6 +62,49 @@ static void tones_are_equal(void **state) {
     }
 }
 
+/* ---- correlate --------------------------------------------------------------------------------- */
+
+static int16_t x[LAGS_MAX + CORRELATE_SAMPLES], y[CORRELATE_SAMPLES];
+static int64_t sums[LAGS_MAX + 1];
+
+static void check_one(const struct kernels *kernels, size_t lags) {
+  for (size_t l = 0; l <= lags; l++) sums[l] = (int64_t)l - 7;
+  kernels->correlate(x, y, lags, sums);
+  for (size_t l = 0; l < lags; l++) {
+    int64_t expected = (int64_t)l - 7;
+    for (int i = 0; i < CORRELATE_SAMPLES; i++) expected += (int64_t)x[l + (size_t)i] * y[i];
+    assert_int_equal(sums[l], expected);
+  }
+  assert_int_equal(sums[lags], (int64_t)lags - 7); /* not touched */
+}
+
+static void check(size_t lags) {
+  check_one(&kernels_scalar, lags);
+  for (int v = 0; v < variant_count; v++) check_one(variants[v], lags);
+}
+
+static void products_are_exact(void **state) {
+  (void)state;
+  static const size_t lags[] = {0, 1, 2, 3, 7, 16, 17, 481, LAGS_MAX};
+  uint32_t noise = 5;
+  for (int32_t amplitude = 1; amplitude <= INT16_MAX; amplitude = amplitude * 7 + 3) {
+    for (size_t i = 0; i < LAGS_MAX + CORRELATE_SAMPLES; i++) x[i] = (int16_t)talker_noise(&noise, amplitude);
+    for (size_t i = 0; i < CORRELATE_SAMPLES; i++) y[i] = (int16_t)talker_noise(&noise, amplitude);
+    for (size_t i = 0; i < sizeof lags / sizeof *lags; i++) check(lags[i]);
+  }
+}
+
+static void products_of_full_scale_fit(void **state) {
+  (void)state;
+  for (int sign = -1; sign <= 1; sign += 2) {
+    for (size_t i = 0; i < LAGS_MAX + CORRELATE_SAMPLES; i++) x[i] = -INT16_MAX;
+    for (size_t i = 0; i < CORRELATE_SAMPLES; i++) y[i] = (int16_t)(sign * INT16_MAX);
+    check(481);
+  }
+}
+
+/* ---- by hand ----------------------------------------------------------------------------------- */
+
 /* The definition itself, by numbers that a hand can check. */
 static void plain_c_is_right(void **state) {
   (void)state;
@@ -90,6 +134,9 @@ static void the_table_is_cosines_and_sines(void **state) {
 
 static void the_best_one_is_there(void **state) {
   (void)state;
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) assert_true(kernels_best() == kernels_avx2());
+#endif
   assert_ptr_equal(kernels_best(), variant_count > 0 ? variants[0] : &kernels_scalar);
 }
 
@@ -97,6 +144,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(block_sums_are_equal),  cmocka_unit_test(tones_are_equal),
       cmocka_unit_test(plain_c_is_right),      cmocka_unit_test(the_table_is_cosines_and_sines),
+      cmocka_unit_test(products_are_exact),    cmocka_unit_test(products_of_full_scale_fit),
       cmocka_unit_test(the_best_one_is_there),
   };
   return cmocka_run_group_tests(tests, find_variants, NULL);

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "dsp/correlate.h"
 #include "dsp/echo.h"
 #include "dsp/findings.h"
+#include "dsp/kernels.h"
 #include "dsp/presence.h"
 #include "tests/talker.h"
 
@@ -60,10 +60,10 @@ static void time_step(const char *what, const char *unit, void (*step)(void), si
 
 /* ---- echo ------------------------------------------------------------------------------------ */
 
-static correlate_kernel kernel;
+static const struct kernels *kernels;
 static void step_kernel(void) {
   static int64_t sums[LAGS];
-  for (int i = 0; i < HOPS; i++) kernel(far + 12000 + i, near + i * 16, LAGS, sums);
+  for (int i = 0; i < HOPS; i++) kernels->correlate(far + 12000 + i, near + i * 16, LAGS, sums);
   sink += (unsigned long)sums[7];
 }
 
@@ -112,10 +112,11 @@ static void echo_rows(void) {
   if (echo == NULL) exit(1);
   printf("%-60s %9zu bytes\n", "echo, memory a call", echo_bytes());
   make_sound(NOISE, true);
-  kernel = correlate_scalar;
+  kernels = &kernels_scalar;
   time_step("echo, fine stage's inner loop, plain C", "hop", step_kernel, HOPS);
-  kernel = correlate_avx2() != NULL ? correlate_avx2() : correlate_neon();
-  if (kernel != NULL) time_step("echo, fine stage's inner loop, vector", "hop", step_kernel, HOPS);
+  kernels = kernels_best();
+  if (kernels != &kernels_scalar)
+    time_step("echo, fine stage's inner loop, vector", "hop", step_kernel, HOPS);
   make_sound(SILENT, false);
   time_step("echo, a frame of each track, outbound silent", "pair", step_echo, FRAMES);
   make_sound(TALKER, false);
