@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "telnyx/big_endian.h"
+
 enum {
   TYPE_IPV4 = 0x0800,
   TYPE_IPV6 = 0x86dd,
@@ -31,10 +33,6 @@ struct rest {
   const uint8_t *at;
   size_t bytes;
 };
-
-static uint16_t read_16(const uint8_t *at) {
-  return (uint16_t)(at[0] << 8 | at[1]);
-}
 
 static bool skip(struct rest *r, size_t bytes) {
   if (r->bytes < bytes) return false;

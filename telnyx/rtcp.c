@@ -1,5 +1,7 @@
 #include "telnyx/rtcp.h"
 
+#include "telnyx/big_endian.h"
+
 enum {
   TYPE_FIRST = 192, /* RFC 5761: in this place of a datagram 192 to 223 are RTCP */
   TYPE_LAST = 223,
@@ -10,14 +12,6 @@ enum {
   BLOCK_VOIP = 7,
   BLOCK_VOIP_BYTES = 36
 };
-
-static uint16_t read_16(const uint8_t *at) {
-  return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static uint32_t read_32(const uint8_t *at) {
-  return (uint32_t)read_16(at) << 16 | read_16(at + 2);
-}
 
 static bool has_header(const uint8_t *at, size_t bytes) {
   return bytes >= HEADER_BYTES && at[0] >> 6 == 2 && at[1] >= TYPE_FIRST && at[1] <= TYPE_LAST;

@@ -1,14 +1,8 @@
 #include "telnyx/rtp.h"
 
+#include "telnyx/big_endian.h"
+
 enum { HEADER_BYTES = 12, EXTENSION_HEADER_BYTES = 4, EVENT_BYTES = 4, RTCP_FIRST = 72, RTCP_LAST = 76 };
-
-static uint16_t read_16(const uint8_t *at) {
-  return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static uint32_t read_32(const uint8_t *at) {
-  return (uint32_t)read_16(at) << 16 | read_16(at + 2);
-}
 
 /* Bytes before the payload; 0 when they are not all there. */
 static size_t header_bytes(const uint8_t *data, size_t bytes) {
