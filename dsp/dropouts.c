@@ -2,13 +2,14 @@
 
 #include <string.h>
 
+#include "dsp/level.h"
+
 enum {
   FRAMES_PER_S = 50,
   RUN_MAX = 10,   /* longer silence is a switched-off sender's */
   NEAR_FRAMES = 2 /* 40 ms */
 };
-static const double loud = 33954.7;    /* mean square at -45 dBov */
-static const double audible = 1073.74; /* at -60: below, quiet codes repeat by themselves */
+static const double audible = 1073.74; /* mean square at -60 dBov: below, quiet codes repeat by themselves */
 
 void dropouts_init(struct dropouts *d, uint32_t rate_hz, int16_t idle) {
   *d = (struct dropouts){.frame_samples = rate_hz / FRAMES_PER_S,
@@ -74,7 +75,7 @@ static void compare(struct dropouts *d, const int16_t *pcm, const int16_t *befor
 
 void dropouts_frame(struct dropouts *d, const int16_t *pcm, const int16_t *before, uint32_t peak,
                     double mean_square) {
-  bool is_loud = peak > (uint32_t)d->idle && mean_square > loud;
+  bool is_loud = peak > (uint32_t)d->idle && mean_square > LEVEL_LOUD_POWER;
   compare(d, pcm, before, mean_square);
   find_silence(d, pcm, is_loud);
   if (d->wait > 0) {

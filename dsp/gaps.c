@@ -3,10 +3,11 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "dsp/level.h"
+
 /* A gap of 20 ms off the blocks' borders holds 9 whole ones. */
 enum { LENGTH_MIN = 20 / GAP_BLOCK_MS - 1, LENGTH_MAX = 200 / GAP_BLOCK_MS };
-static const double loud = 33954.7; /* mean square at -45 dBov */
-static const double fall = 0.01;    /* 20 dB */
+static const double fall = 0.01; /* 20 dB */
 static const double nothing = 1e-30;
 static const double dc_weight_min = 0.002; /* of a block: the mean of about 1 s */
 
@@ -33,7 +34,7 @@ static double before(const struct gaps *g, uint32_t blocks) {
 static void outside(struct gaps *g, double power) {
   if (g->known < GAP_BEFORE_BLOCKS || !(power < fall * before(g, 2))) return;
   double level = mean_before(g);
-  if (level <= loud || power >= fall * level) return;
+  if (level <= LEVEL_LOUD_POWER || power >= fall * level) return;
   g->length = 1;
   g->limit = fall * level;
 }

@@ -3,8 +3,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "dsp/level.h"
+
 enum { MANTISSA_SHIFT = 52 - 3 /* three bits of it are left: eight buckets an octave */ };
-static const double least = 0.0625, full_scale = 32768.0 * 32768.0;
+static const double least = 0.0625;
 static const double quantile_low = 0.1, quantile_high = 0.5;
 
 static uint64_t octave_bits(double value) {
@@ -59,7 +61,7 @@ struct noise_result noise_measure(const uint64_t histogram[NOISE_BUCKETS]) {
   double power = quantile_mean(histogram, (double)frames);
   r.enough = true;
   r.silent = !(power > 0);
-  if (!r.silent) r.level_dbov = 10 * log10(power / full_scale);
+  if (!r.silent) r.level_dbov = power_dbov(power);
   r.spread_db = spread_db(histogram, (double)frames);
   return r;
 }

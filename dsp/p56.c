@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "dsp/level.h"
+
 static const double margin_db = 15.9, tolerance_db = 0.5; /* the ITU tool's */
 static const double envelope_s = 0.03, hangover_s = 0.2, dc_corner_hz = 20;
 /* Below this a state is nothing: left alone it would decay into denormal numbers, which are slow. */
@@ -109,10 +111,8 @@ void p56_subtract(struct p56_counters *from, const struct p56_counters *part) {
   for (int j = 0; j < P56_THRESHOLDS; j++) from->active[j] -= part->active[j];
 }
 
-static const double full_scale = 32768.0 * 32768.0;
-
 static double activity_dbov(const struct p56_counters *c, int j) {
-  return 10 * log10(c->power / full_scale / (double)c->active[j]);
+  return power_dbov(c->power / (double)c->active[j]);
 }
 
 static double threshold_db(int j) {
@@ -168,7 +168,7 @@ static bool find_level(const struct p56_counters *c, double *level_dbov) {
 struct p56_result p56_measure(const struct p56_counters *c) {
   struct p56_result r = {.rms_dbov = P56_RMS_FLOOR_DBOV};
   if (c->samples == 0 || !(c->power > 0)) return r;
-  r.rms_dbov = 10 * log10(c->power / full_scale / (double)c->samples);
+  r.rms_dbov = power_dbov(c->power / (double)c->samples);
   if (r.rms_dbov < P56_RMS_FLOOR_DBOV) r.rms_dbov = P56_RMS_FLOOR_DBOV;
   r.active = find_level(c, &r.level_dbov);
   if (r.active) r.activity = pow(10, (r.rms_dbov - r.level_dbov) / 10);

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "dsp/level.h"
 #include "dsp/signal_facts.h"
 
 enum {
@@ -14,7 +15,6 @@ enum {
   HUM_BLOCKS_MIN = 3
 };
 
-static const double sample_scale = 32768, power_scale = 0x1p30;
 static const double dc_limit = 0.01;                                                          /* 5.5 */
 static const double digital_silence_dbov = -80;                                               /* 5.3 */
 static const double comfort_low_dbov = -75, comfort_high_dbov = -45, comfort_spread_db = 1.5; /* 5.6 */
@@ -92,7 +92,7 @@ static void hum_figures(const struct signal_facts *f, struct signal_figures *out
   }
   double power = (is_50 ? f->hum_50_power : f->hum_60_power) / (double)blocks;
   out->hum_hz = figure_number(is_50 ? 50 : 60);
-  out->hum_dbov = figure_number(10 * log10(power / power_scale));
+  out->hum_dbov = figure_number(power_dbov(power));
 }
 
 /* Shares of all active sound, music too. */
@@ -115,7 +115,7 @@ static void damage_figures(const struct signal_facts *f, struct signal_figures *
   out->dc = why != NULL ? none
             : f->measured_us < DC_MIN_US
                 ? figure_absent(too_short)
-                : figure_number((double)f->dc_sum / (double)f->samples / sample_scale);
+                : figure_number((double)f->dc_sum / (double)f->samples / LEVEL_FULL_SCALE);
 }
 
 static void bandwidth(const struct signal_facts *f, struct signal_figures *out) {

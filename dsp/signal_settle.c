@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "dsp/level.h"
 #include "dsp/signal_state.h"
 
 enum {
@@ -91,8 +92,7 @@ static void publish(struct signal *s) {
     w->snr_db = figure_number(w->active_level_dbov.value - w->noise_dbov.value);
   }
   w->hum_hz = hum_hz(&s->hum);
-  w->hum_dbov =
-      w->hum_hz != 0 ? figure_number(10 * log10(s->hum.newest_power / 0x1p30)) : figure_absent("no_hum");
+  w->hum_dbov = w->hum_hz != 0 ? figure_number(power_dbov(s->hum.newest_power)) : figure_absent("no_hum");
   w->speech_ms = s->window_speech_us / 1000;
   w->non_speech = is_other(s);
   if (w->non_speech) exclude(s);
@@ -117,7 +117,7 @@ static void level_figures(struct signal_window *w, const struct signal_counts *c
                              ? figure_number((double)c->mute_gaps * MINUTE_MS / active_ms)
                              : figure_absent("too_little_sound");
   w->dc = c->frames * SIGNAL_FRAME_MS >= DC_MIN_MS
-              ? figure_number((double)c->dc_sum / (double)c->level.samples / 32768)
+              ? figure_number((double)c->dc_sum / (double)c->level.samples / LEVEL_FULL_SCALE)
               : figure_absent("too_short");
 }
 
