@@ -120,6 +120,10 @@ void diagnosis_begin(struct diagnosis *d, int track, uint32_t rate_hz, int16_t c
   signal_begin(d->track[track].signal, rate_hz, ceiling, idle);
 }
 
+void diagnosis_ptime(struct diagnosis *d, int track, uint32_t ptime_ms) {
+  signal_ptime(d->track[track].signal, ptime_ms);
+}
+
 void diagnosis_origin(struct diagnosis *d, int track, int64_t origin_ms) {
   d->track[track].origin_ms = origin_ms;
 }

@@ -48,8 +48,10 @@ bool stream_sound_create(struct stream_track *t) {
 }
 
 void stream_sound_begin(struct stream_track *t, const struct codec *codec) {
+  struct diagnosis *d = t->stream->diagnosis;
   if (codec->decode == NULL) return;
-  diagnosis_begin(t->stream->diagnosis, t->index, codec->sample_rate_hz, codec->pcm_ceiling, codec->pcm_idle);
+  diagnosis_begin(d, t->index, codec->sample_rate_hz, codec->pcm_ceiling, codec->pcm_idle);
+  diagnosis_ptime(d, t->index, t->stream->timebase.track[t->index].ptime_us / 1000);
 }
 
 /* Silence that was put into the sound before it reached us counts as lost (voice-quality.md 3.6). */
