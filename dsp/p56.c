@@ -99,12 +99,6 @@ void p56_counters(const struct p56 *m, struct p56_counters *out) {
   for (int j = 0; j < P56_THRESHOLDS; j++) out->active[j] = (uint64_t)counted_until(m, j, m->samples);
 }
 
-void p56_add(struct p56_counters *into, const struct p56_counters *more) {
-  into->samples += more->samples;
-  into->power += more->power;
-  for (int j = 0; j < P56_THRESHOLDS; j++) into->active[j] += more->active[j];
-}
-
 void p56_subtract(struct p56_counters *from, const struct p56_counters *part) {
   from->samples -= part->samples;
   from->power -= part->power;

@@ -37,7 +37,6 @@ void p56_init(struct p56 *m, uint32_t rate_hz, bool remove_dc);
 double p56_feed(struct p56 *m, const int16_t *pcm, size_t samples);
 void p56_counters(const struct p56 *m, struct p56_counters *out);
 
-void p56_add(struct p56_counters *into, const struct p56_counters *more);
 void p56_subtract(struct p56_counters *from, const struct p56_counters *part);
 
 /* `active` false: silence by P.56, then level_dbov and activity are not set. rms_dbov of nothing at

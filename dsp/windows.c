@@ -10,8 +10,9 @@ void windows_init(struct windows *w) {
   memset(w, 0, sizeof(*w));
 }
 
-bool window_rating(const struct window_counts *c, enum quality_consumer consumer, bool plc,
-                   struct coded_rating *out) {
+/* The model's verdict (LQ) on the counts, `out->r` NaN for none; false when the coding is not known. */
+static bool window_rating(const struct window_counts *c, enum quality_consumer consumer, bool plc,
+                          struct coded_rating *out) {
   if (c->expected_frames == 0) return false;
   double ppl_pct = fmin(100.0, 100.0 * (double)c->lost[consumer] / (double)c->expected_frames);
   double bursts = burst_ratio(c->expected_frames, c->bad[consumer], c->runs[consumer]);

@@ -156,6 +156,12 @@ static void counts_are_those_of_the_text(void **state) {
   }
 }
 
+static void add(struct p56_counters *into, const struct p56_counters *more) {
+  into->samples += more->samples;
+  into->power += more->power;
+  for (int j = 0; j < P56_THRESHOLDS; j++) into->active[j] += more->active[j];
+}
+
 static void pieces_do_not_matter(void **state) {
   (void)state;
   size_t n = shared_raw("itu-stl/sv56", "voice.src", pcm);
@@ -171,7 +177,7 @@ static void pieces_do_not_matter(void **state) {
     p56_counters(&meter, &seen);
     struct p56_counters more = seen;
     p56_subtract(&more, &last);
-    p56_add(&sum, &more);
+    add(&sum, &more);
     last = seen;
   }
   assert_memory_equal(seen.active, whole.active, sizeof whole.active);
@@ -216,7 +222,7 @@ static void a_day_counts(void **state) {
   assert_true(meter.p == 0 && meter.q == 0 && meter.dc_out == 0);
   p56_counters(&meter, &c);
   for (int i = 0; i < 86400 / 80; i++)
-    p56_add(&c, &(struct p56_counters){.samples = 80UL * 8000, .power = 80.0 * 8000 * 0x1p30});
+    add(&c, &(struct p56_counters){.samples = 80UL * 8000, .power = 80.0 * 8000 * 0x1p30});
   assert_int_equal(c.samples, (uint64_t)86400 * 8000 + 648000);
 }
 
