@@ -15,6 +15,7 @@
 
 #include "dsp/hearing.h"
 #include "dsp/signal.h"
+#include "tests/figure_checks.h"
 
 struct rig {
   struct signal *signal;
@@ -87,16 +88,6 @@ __attribute__((unused)) static bool has_flag(const struct signal_figures *f, con
   for (size_t i = 0; i < f->flag_count; i++)
     if (strcmp(f->flags[i], name) == 0) return true;
   return false;
-}
-
-__attribute__((unused)) static void near(struct figure f, double expected, double tolerance) {
-  if (f.absent != NULL) fail_msg("absent: %s, expected %.4f", f.absent, expected);
-  if (!(fabs(f.value - expected) <= tolerance)) fail_msg("%.6f, expected %.6f", f.value, expected);
-}
-
-__attribute__((unused)) static void none(struct figure f, const char *reason) {
-  if (f.absent == NULL) fail_msg("%.4f, expected none", f.value);
-  assert_string_equal(f.absent, reason);
 }
 
 #endif

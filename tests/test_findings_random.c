@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "dsp/findings_table.h"
+#include "tests/random_case.h"
 
 static struct findings f;
 static struct finding_facts facts;
@@ -20,22 +21,6 @@ static const struct finding_facts *now(void) {
   memset(&facts, 0x5a, sizeof facts);
   findings_facts(&f, &facts);
   return &facts;
-}
-
-static uint64_t random_state, seed;
-static uint64_t random_bits(void) {
-  uint64_t x = random_state += 0x9E3779B97F4A7C15u;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-  return x ^ (x >> 31);
-}
-static int below(int n) {
-  return (int)(random_bits() % (uint64_t)n);
-}
-static void start_random(uint64_t number) {
-  const char *from = getenv("RANDOM_SEED");
-  seed = (from ? strtoull(from, NULL, 10) : 1) + number;
-  random_state = seed * 0x2545F4914F6CDD1Du;
 }
 
 enum { WINDOW_MS = 10000, RANDOM_PARTS = 3000, RANDOM_WINDOWS = 60 };

@@ -9,21 +9,12 @@
 #include "dsp/inspect.h"
 #include "dsp/recency.h"
 #include "tests/delivery_feed.h"
+#include "tests/figure_checks.h"
 
 static struct delivery_facts facts;
 static struct delivery_figures figures;
 static struct delivery_view view;
 static const struct codec *codec;
-
-static void is(struct figure f, double expected, double tolerance) {
-  if (f.absent != NULL) fail_msg("absent: %s, expected %g", f.absent, expected);
-  if (!(fabs(f.value - expected) <= tolerance)) fail_msg("%.10f, expected %.10f", f.value, expected);
-}
-
-static void is_absent(struct figure f, const char *reason) {
-  if (f.absent == NULL) fail_msg("%g, expected none: %s", f.value, reason);
-  assert_string_equal(f.absent, reason);
-}
 
 static int setup(void **state) {
   (void)state;

@@ -10,24 +10,7 @@
 
 #include <cmocka.h>
 
-#include "dsp/presence.h"
-
-enum { NOTES_MAX = 512, FRAME_MS = 20 };
-
-static struct presence p;
-static struct presence_note notes[NOTES_MAX];
-static int note_count;
-
-static void note(void *arg, const struct presence_note *n) {
-  (void)arg;
-  assert_true(note_count < NOTES_MAX);
-  notes[note_count++] = *n;
-}
-
-static void begin(void) {
-  note_count = 0;
-  presence_init(&p, note, NULL);
-}
+#include "tests/presence_log.h"
 
 static void expect_note(int at, enum presence_kind kind, enum presence_change change, int track,
                         int64_t start_ms, int64_t end_ms, int64_t length_ms) {

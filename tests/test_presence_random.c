@@ -11,47 +11,14 @@
 
 #include <cmocka.h>
 
-#include "dsp/presence.h"
-
-enum { NOTES_MAX = 2048, FRAME_MS = 20 };
-
-static struct presence p;
-static struct presence_note notes[NOTES_MAX];
-static int note_count;
-
-static void note(void *arg, const struct presence_note *n) {
-  (void)arg;
-  assert_true(note_count < NOTES_MAX);
-  notes[note_count++] = *n;
-}
-
-static void begin(void) {
-  note_count = 0;
-  presence_init(&p, note, NULL);
-}
+#include "tests/presence_log.h"
+#include "tests/random_case.h"
 
 /* [from, to) of a track: frames, decision, level. */
 static void sound(int track, int64_t from_ms, int64_t to_ms, bool speech, double level_dbov) {
   for (int64_t t = from_ms; t < to_ms; t += FRAME_MS) presence_frame(&p, track, t, FRAME_MS, t + 50);
   presence_speech(&p, track, from_ms, to_ms, speech);
   presence_level(&p, track, from_ms, to_ms, level_dbov);
-}
-
-static uint64_t random_state, seed;
-static uint64_t random_bits(void) {
-  uint64_t x = random_state += 0x9E3779B97F4A7C15u;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-  return x ^ (x >> 31);
-}
-static int below(int n) {
-  return (int)(random_bits() % (uint64_t)n);
-}
-
-static void start_random(uint64_t number) {
-  const char *from = getenv("RANDOM_SEED");
-  seed = (from ? strtoull(from, NULL, 10) : 1) + number;
-  random_state = seed * 0x2545F4914F6CDD1Du;
 }
 
 enum { CALL_S = 200, CALLS = 300 };

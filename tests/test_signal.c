@@ -29,37 +29,37 @@ static int teardown(void **state) {
 static void cases_of_7_7(void **state) {
   (void)state;
   run(tone(pcm, 0, 32000, 1000, 0.5), 32767, 0);
-  near(rig.figures.active_level_dbov, -9.0047, 0.1);
-  near(rig.figures.rms_dbov, -9.0310, 0.1);
-  near(rig.figures.activity_share, 0.993968, 0.005);
-  near(rig.figures.dc, 0, 1e-5);
-  near(rig.figures.clip_events, 0, 0);
+  is(rig.figures.active_level_dbov, -9.0047, 0.1);
+  is(rig.figures.rms_dbov, -9.0310, 0.1);
+  is(rig.figures.activity_share, 0.993968, 0.005);
+  is(rig.figures.dc, 0, 1e-5);
+  is(rig.figures.clip_events, 0, 0);
   assert_string_equal(rig.figures.bandwidth, "nb");
   run(silence(pcm, tone(pcm, 0, 16000, 1000, 0.5), 16000), 32767, 0);
-  near(rig.figures.active_level_dbov, -9.5849, 0.1);
-  near(rig.figures.activity_share, 0.568010, 0.005);
+  is(rig.figures.active_level_dbov, -9.5849, 0.1);
+  is(rig.figures.activity_share, 0.568010, 0.005);
   size_t n = 0;
   for (int i = 0; i < 8; i++) n = silence(pcm, tone(pcm, n, 2400, 1000, 0.1), 2400);
   run(n, 32767, 0);
-  near(rig.figures.active_level_dbov, -25.9274, 0.1);
+  is(rig.figures.active_level_dbov, -25.9274, 0.1);
   run(silence(pcm, 0, 32000), 32767, 0);
-  none(rig.figures.active_level_dbov, "silent");
-  near(rig.figures.rms_dbov, -200, 0);
-  near(rig.figures.activity_share, 0, 0);
-  none(rig.figures.clip_share, "silent");
+  is_absent(rig.figures.active_level_dbov, "silent");
+  is(rig.figures.rms_dbov, -200, 0);
+  is(rig.figures.activity_share, 0, 0);
+  is_absent(rig.figures.clip_share, "silent");
   run(tone(pcm, 0, 32000, 1000, 0.001), 32767, 0);
-  near(rig.figures.active_level_dbov, -62.9854, 0.1);
+  is(rig.figures.active_level_dbov, -62.9854, 0.1);
   for (n = 0; n < 16000; n++) pcm[n] = n % 8 < 4 ? 32767 : -32768;
   run(n, 32767, 0);
-  near(rig.figures.active_level_dbov, 0.0452, 0.1);
-  near(rig.figures.dc, -0.000015, 1e-6);
-  near(rig.figures.clip_events, 1, 0); /* one run, of all samples */
-  near(rig.figures.clip_share, 1 / 0.989607, 0.02);
+  is(rig.figures.active_level_dbov, 0.0452, 0.1);
+  is(rig.figures.dc, -0.000015, 1e-6);
+  is(rig.figures.clip_events, 1, 0); /* one run, of all samples */
+  is(rig.figures.clip_share, 1 / 0.989607, 0.02);
   tone(pcm, 0, 16000, 1000, 0.1);
   for (n = 0; n < 16000; n++) pcm[n] = (int16_t)(pcm[n] + 3277);
   run(n, 32767, 0);
-  near(rig.figures.active_level_dbov, -22.9974, 0.1);
-  near(rig.figures.dc, 0.100006, 1e-6);
+  is(rig.figures.active_level_dbov, -22.9974, 0.1);
+  is(rig.figures.dc, 0.100006, 1e-6);
   assert_true(has_flag(&rig.figures, "dc_offset"));
 }
 
@@ -71,12 +71,12 @@ static void idle_a_law_is_silence_with_dc(void **state) {
   codec_decoder_init(&decoder, codec_row(CODEC_PCMA));
   for (size_t at = 0; at < 24000; at += 160) codec_decode(&decoder, idle, 160, pcm + at, 160);
   run(24000, PCMA_CEILING, PCMA_IDLE);
-  near(rig.figures.dc, 0.00024, 0.00001);
-  none(rig.figures.active_level_dbov, "silent");
-  none(rig.figures.noise_dbov, "digital_silence");
+  is(rig.figures.dc, 0.00024, 0.00001);
+  is_absent(rig.figures.active_level_dbov, "silent");
+  is_absent(rig.figures.noise_dbov, "digital_silence");
   for (size_t k = 0; k < 24000; k++) pcm[k] = k % 3 == 0 ? 8 : -8; /* 0xD5 and 0x55: -72 dBov */
   run(24000, PCMA_CEILING, PCMA_IDLE);
-  none(rig.figures.noise_dbov, "digital_silence");
+  is_absent(rig.figures.noise_dbov, "digital_silence");
   assert_false(has_flag(&rig.figures, "dc_offset"));
 }
 
@@ -87,35 +87,35 @@ static void clipping_is_seen_at_the_codec_s_ceiling(void **state) {
     pcm[k] = (int16_t)(x > 32124 ? 32124 : x < -32124 ? -32124 : x);
   }
   run(16000, PCMU_CEILING, 0);
-  near(rig.figures.clip_events, 1200, 1); /* both halves of 600 periods */
+  is(rig.figures.clip_events, 1200, 1); /* both halves of 600 periods */
   assert_true(rig.figures.clip_share.value > 0.4 && rig.figures.clip_share.value < 0.6);
   run(16000, 32767, 0);
-  near(rig.figures.clip_events, 0, 0);
+  is(rig.figures.clip_events, 0, 0);
   tone(pcm, 0, 16000, 1000, 0.1);
   pcm[4000] = 32124;
   pcm[8000] = pcm[8001] = -32124;
   run(16000, PCMU_CEILING, 0);
-  near(rig.figures.clip_events, 0, 0);
+  is(rig.figures.clip_events, 0, 0);
 }
 
 static void nothing_and_next_to_nothing(void **state) {
   (void)state;
   run(0, 32767, 0);
-  none(rig.figures.active_level_dbov, "no_sound");
-  none(rig.figures.clip_events, "no_sound");
-  none(rig.figures.dc, "no_sound");
+  is_absent(rig.figures.active_level_dbov, "no_sound");
+  is_absent(rig.figures.clip_events, "no_sound");
+  is_absent(rig.figures.dc, "no_sound");
   assert_null(rig.figures.bandwidth);
   pcm[0] = 1000;
   run(1, 32767, 0);
-  none(rig.figures.rms_dbov, "no_sound");
+  is_absent(rig.figures.rms_dbov, "no_sound");
   run(tone(pcm, 0, 160, 1000, 0.5), 32767, 0);
-  none(rig.figures.dc, "too_short");
+  is_absent(rig.figures.dc, "too_short");
   rig_free(&rig);
   rig_open(&rig, 8000, 32767, 0, true);
   rig_feed(&rig, NULL, 80000);
   rig_close(&rig);
   assert_int_equal(rig.facts.missing_us, 10000000);
-  none(rig.figures.noise_dbov, "no_sound");
+  is_absent(rig.figures.noise_dbov, "no_sound");
   rig_free(&rig);
   rig_open(&rig, 11025, 32767, 0, false);
   signal_pcm(rig.signal, 0, pcm, 160);
@@ -134,8 +134,8 @@ static void holes_do_not_enter_levels(void **state) {
     rig_feed(&rig, NULL, 8000);
   }
   rig_close(&rig);
-  near(rig.figures.active_level_dbov, -9.0047, 0.1);
-  near(rig.figures.rms_dbov, -9.0310, 0.1);
+  is(rig.figures.active_level_dbov, -9.0047, 0.1);
+  is(rig.figures.rms_dbov, -9.0310, 0.1);
   assert_int_equal(rig.facts.missing_us, 4000000);
   assert_int_equal(rig.facts.measured_us, 4000000);
 }
@@ -202,7 +202,7 @@ static void parts_add_up(void **state) {
   struct signal_figures a, b;
   signal_figures(&whole, &a);
   signal_figures(&parts, &b);
-  near(b.active_level_dbov, a.active_level_dbov.value, 0.1);
+  is(b.active_level_dbov, a.active_level_dbov.value, 0.1);
   memset(&zero, 0, sizeof zero);
   signal_merge(&zero, &whole);
   assert_memory_equal(&zero, &whole, sizeof whole);
@@ -224,7 +224,7 @@ static void formats_add_up(void **state) {
   assert_int_equal(rig.facts.speech_us, 3000000);
   assert_int_equal(rig.facts.narrow_us, 2000000);
   assert_int_equal(signal_window(rig.signal)->ordinal, 2);
-  near(rig.figures.rms_dbov, -9.03, 0.1);
+  is(rig.figures.rms_dbov, -9.03, 0.1);
 }
 
 static void rows_cover_the_facts(void **state) {
@@ -245,11 +245,11 @@ static void drop_outs_reach_the_figures(void **state) {
   silence(pcm, 17600, 480);
   memcpy(pcm + 41600, pcm + 41440, 160 * sizeof *pcm);
   run(n, 32767, 0);
-  near(rig.figures.inserted_silence_frames, 4, 0);
-  near(rig.figures.repeated_frames, 1, 0);
+  is(rig.figures.inserted_silence_frames, 4, 0);
+  is(rig.figures.repeated_frames, 1, 0);
   assert_int_equal(rig.facts.mute_gaps, 2);
-  near(rig.figures.mute_gaps_per_min,
-       2 * 60e6 / (rig.figures.activity_share.value * (double)rig.facts.measured_us), 0.01);
+  is(rig.figures.mute_gaps_per_min,
+     2 * 60e6 / (rig.figures.activity_share.value * (double)rig.facts.measured_us), 0.01);
 }
 
 /* A codec's frames of 60 ms: inserted silence lies on their borders, and is told in frames of 20 ms. */
@@ -264,7 +264,7 @@ static void longer_frames_of_the_codec(void **state) {
     signal_ptime(rig.signal, 60);
     rig_feed(&rig, pcm, n);
     rig_close(&rig);
-    near(rig.figures.inserted_silence_frames, i == 0 ? 3 : 0, 0);
+    is(rig.figures.inserted_silence_frames, i == 0 ? 3 : 0, 0);
   }
 }
 
@@ -294,7 +294,7 @@ static void holes_and_repeated_places(void **state) {
   signal_pcm(rig.signal, 8760, pcm, 160); /* the same 20 ms, but not beside the others */
   rig_close(&rig);
   assert_int_equal(rig.facts.measured_us, 80000);
-  near(rig.figures.repeated_frames, 0, 0);
+  is(rig.figures.repeated_frames, 0, 0);
 }
 
 static void sane(struct figure f, double low, double high) {
@@ -379,7 +379,7 @@ static void a_day_fits(void **state) {
   assert_int_equal(day.dc_sum, (int64_t)-32768 * 8000 * 86400);
   struct signal_figures figures;
   signal_figures(&day, &figures);
-  near(figures.dc, -1, 1e-9);
+  is(figures.dc, -1, 1e-9);
 }
 
 int main(void) {

@@ -26,11 +26,11 @@ static void noise_and_snr_of_a_known_mix(void **state) {
     rig_label(&rig, pcm + 16000, 8000, false);
   }
   rig_close(&rig);
-  near(rig.figures.noise_dbov, -50, 0.7);
-  near(rig.figures.snr_db, rig.figures.active_level_dbov.value - rig.figures.noise_dbov.value, 1e-9);
-  near(rig.figures.active_level_dbov, -23.3, 0.3);
+  is(rig.figures.noise_dbov, -50, 0.7);
+  is(rig.figures.snr_db, rig.figures.active_level_dbov.value - rig.figures.noise_dbov.value, 1e-9);
+  is(rig.figures.active_level_dbov, -23.3, 0.3);
   assert_true(has_flag(&rig.figures, "comfort_noise")); /* steady, and no sound tells the two apart */
-  near(signal_window(rig.signal)->noise_dbov, -50, 0.7);
+  is(signal_window(rig.signal)->noise_dbov, -50, 0.7);
   assert_int_equal(signal_window(rig.signal)->ordinal, 3);
 }
 
@@ -43,15 +43,15 @@ static void noise_needs_a_second_and_a_detector(void **state) {
   rig_label(&rig, pcm, 8000, true);
   rig_label(&rig, pcm, 9440, false); /* 200 ms and 49 frames */
   rig_figures(&rig);
-  none(rig.figures.noise_dbov, "too_little_silence");
+  is_absent(rig.figures.noise_dbov, "too_little_silence");
   rig_label(&rig, pcm, 160, false);
   rig_figures(&rig);
-  near(rig.figures.noise_dbov, -50, 1);
+  is(rig.figures.noise_dbov, -50, 1);
   rig_free(&rig);
   rig_open(&rig, 8000, 32767, 0, false);
   rig_feed(&rig, pcm, 24000);
   rig_close(&rig);
-  none(rig.figures.noise_dbov, "no_voice_detector");
+  is_absent(rig.figures.noise_dbov, "no_voice_detector");
   assert_int_equal(rig.facts.undecided_us, 3000000);
 }
 
@@ -113,12 +113,12 @@ static void a_window_waits_for_its_decisions(void **state) {
   signal_speech(rig.signal, 9990, 10100, true);
   assert_int_equal(signal_window(rig.signal)->ordinal, 1);
   assert_int_equal(signal_window(rig.signal)->speech_ms, 1000);
-  near(signal_window(rig.signal)->noise_dbov, -60.3, 0.5);
+  is(signal_window(rig.signal)->noise_dbov, -60.3, 0.5);
   rig_label(&rig, pcm, 79200, true);
   rig_label(&rig, pcm, 160, true);
   assert_int_equal(signal_window(rig.signal)->ordinal, 2);
   assert_int_equal(signal_window(rig.signal)->speech_ms, 10000);
-  none(signal_window(rig.signal)->noise_dbov, "too_little_silence");
+  is_absent(signal_window(rig.signal)->noise_dbov, "too_little_silence");
 }
 
 static void a_window_is_by_itself(void **state) {
@@ -146,7 +146,7 @@ static void a_window_is_by_itself(void **state) {
   w = signal_window(rig.signal);
   assert_int_equal(w->ordinal, 2);
   assert_int_equal(w->clip_events, 0);
-  near(w->active_level_dbov, -43, 0.2);
+  is(w->active_level_dbov, -43, 0.2);
   rig_feed(&rig, NULL, 800000);
   rig_label(&rig, pcm, 160, true);
   w = signal_window(rig.signal);
@@ -170,8 +170,8 @@ static void tones_and_music_are_left_out_of_levels(void **state) {
   assert_int_equal(rig.facts.other_us, 20000000);
   assert_true(has_flag(&rig.figures, "non_speech_likely"));
   assert_false(signal_window(rig.signal)->non_speech);
-  near(rig.figures.active_level_dbov, signal_window(rig.signal)->active_level_dbov.value, 0.1);
-  near(rig.figures.rms_dbov, signal_window(rig.signal)->rms_dbov.value, 0.1);
+  is(rig.figures.active_level_dbov, signal_window(rig.signal)->active_level_dbov.value, 0.1);
+  is(rig.figures.rms_dbov, signal_window(rig.signal)->rms_dbov.value, 0.1);
   rig_free(&rig);
   rig_open(&rig, 8000, 32767, 0, false);
   for (size_t k = 0; k < 80000; k++) { /* a beat four times a second: only the detector can tell */
@@ -181,9 +181,9 @@ static void tones_and_music_are_left_out_of_levels(void **state) {
   rig_label(&rig, pcm, 80000, false);
   rig_close(&rig);
   assert_int_equal(rig.facts.other_us, 10000000);
-  none(rig.figures.active_level_dbov, "non_speech");
-  none(rig.figures.snr_db, "non_speech");
-  none(rig.figures.noise_dbov, "too_little_silence"); /* nor is it noise */
+  is_absent(rig.figures.active_level_dbov, "non_speech");
+  is_absent(rig.figures.snr_db, "non_speech");
+  is_absent(rig.figures.noise_dbov, "too_little_silence"); /* nor is it noise */
   rig_free(&rig);
   rig_open(&rig, 8000, 32767, 0, false);
   rig_feed(&rig, pcm, 80000);
@@ -201,8 +201,8 @@ static void hiss_is_noise(void **state) {
   rig_label(&rig, pcm, 80000, false);
   rig_close(&rig);
   assert_int_equal(rig.facts.other_us, 0);
-  near(rig.figures.noise_dbov, -26.3, 0.5);
-  near(rig.figures.active_level_dbov, -26, 0.2);
+  is(rig.figures.noise_dbov, -26.3, 0.5);
+  is(rig.figures.active_level_dbov, -26, 0.2);
 }
 
 /* A quiet line that somebody listens on is not music. */
@@ -216,8 +216,8 @@ static void background_is_no_music(void **state) {
   rig_label(&rig, pcm, 160000, false);
   rig_close(&rig);
   assert_int_equal(rig.facts.other_us, 0);
-  near(rig.figures.hum_hz, 50, 0);
-  near(rig.figures.hum_dbov, -53.5, 0.3);
+  is(rig.figures.hum_hz, 50, 0);
+  is(rig.figures.hum_dbov, -53.5, 0.3);
   rig_free(&rig);
   rig_open(&rig, 8000, 32767, 0, false);
   mix_tone(pcm, 0, 160000, 1000, 8000, 0.003);
@@ -240,16 +240,16 @@ static void hum_of_the_pauses(void **state) {
   }
   rig_figures(&rig);
   assert_int_equal(rig.facts.hum_blocks, 10);
-  near(rig.figures.hum_hz, 60, 0);
-  near(rig.figures.hum_dbov, -43, 0.3);
+  is(rig.figures.hum_hz, 60, 0);
+  is(rig.figures.hum_dbov, -43, 0.3);
   rig_close(&rig);
   assert_int_equal(signal_window(rig.signal)->hum_hz, 60);
-  near(signal_window(rig.signal)->hum_dbov, -43, 0.3);
+  is(signal_window(rig.signal)->hum_dbov, -43, 0.3);
   rig_free(&rig);
   rig_open(&rig, 8000, 32767, 0, false);
   rig_label(&rig, pcm, 80000, true);
   rig_close(&rig);
-  none(rig.figures.hum_hz, "too_little_silence");
+  is_absent(rig.figures.hum_hz, "too_little_silence");
 }
 
 /* Speech at 16 kHz: noise in syllables, narrow or wide. */

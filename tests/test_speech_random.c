@@ -13,6 +13,7 @@
 
 #include "dsp/speech.h"
 #include "dsp/speech_facts.h"
+#include "tests/random_case.h"
 #include "tests/speech_log.h"
 
 static struct speech *engine;
@@ -20,7 +21,6 @@ static struct speech_facts facts, again, expected;
 static struct speech_log log_;
 static struct model model;
 static struct call call, other_call;
-static uint64_t seed;
 
 static int setup(void **state) {
   (void)state;
@@ -32,24 +32,6 @@ static int teardown(void **state) {
   (void)state;
   free(engine);
   return 0;
-}
-
-/* splitmix64: the same calls on every machine. */
-static uint64_t random_state;
-static uint64_t random_bits(void) {
-  uint64_t x = random_state += 0x9E3779B97F4A7C15u;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-  return x ^ (x >> 31);
-}
-static int below(int n) {
-  return (int)(random_bits() % (uint64_t)n);
-}
-
-static void start_random(uint64_t number) {
-  const char *from = getenv("RANDOM_SEED");
-  seed = (from ? strtoull(from, NULL, 10) : 1) + number;
-  random_state = seed * 0x2545F4914F6CDD1Du;
 }
 
 static void expect(const char *difference, const char *what) {
