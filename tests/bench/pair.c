@@ -1,62 +1,24 @@
 /* make bench: what echo, presence and findings cost a frame of 20 ms at 8 kHz, and the worst single call.
- * CPU time of this process, median of ROUNDS. The worst call is the slowest of the deterministic sequence,
- * each call taken at its fastest of ROUNDS, so that what the machine did meanwhile drops out. Prints
- * the table of docs/performance.md. */
+ * The worst call is the slowest of the deterministic sequence, each call taken at its fastest of ROUNDS, so
+ * that what the machine did meanwhile drops out. Prints the table of docs/performance.md. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "dsp/echo.h"
 #include "dsp/findings.h"
 #include "dsp/kernels.h"
 #include "dsp/presence.h"
+#include "tests/bench/timing.h"
 #include "tests/talker.h"
 
-enum { ROUNDS = 15, FRAME = 160, FRAMES = 3000, SAMPLES = FRAMES * FRAME, LAGS = 481, HOPS = 2000 };
+enum { FRAME = 160, FRAMES = 3000, SAMPLES = FRAMES * FRAME, LAGS = 481, HOPS = 2000 };
 
 static int16_t far[SAMPLES], near[SAMPLES];
 static struct echo *echo;
 static unsigned long sink;
-
-static double seconds(clockid_t clock) {
-  struct timespec t;
-  clock_gettime(clock, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* Of the processor's time stamp counter; 0 where there is none. */
-static double cycles_a_ns(void) {
-#if defined(__x86_64__)
-  static double known;
-  if (known > 0) return known;
-  double from = seconds(CLOCK_MONOTONIC), to;
-  unsigned long long began = __builtin_ia32_rdtsc();
-  while ((to = seconds(CLOCK_MONOTONIC)) - from < 0.05) continue;
-  return known = (double)(__builtin_ia32_rdtsc() - began) / ((to - from) * 1e9);
-#else
-  return 0;
-#endif
-}
-
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? -1 : x > y;
-}
-
-static void time_step(const char *what, const char *unit, void (*step)(void), size_t units) {
-  double ns[ROUNDS];
-  for (int i = 0; i < ROUNDS; i++) {
-    double from = seconds(CLOCK_PROCESS_CPUTIME_ID);
-    step();
-    ns[i] = (seconds(CLOCK_PROCESS_CPUTIME_ID) - from) * 1e9 / (double)units;
-  }
-  qsort(ns, ROUNDS, sizeof *ns, by_value);
-  printf("%-60s %9.1f ns/%s %8.0f cycles   (%.1f to %.1f ns)\n", what, ns[ROUNDS / 2], unit,
-         ns[ROUNDS / 2] * cycles_a_ns(), ns[0], ns[ROUNDS - 1]);
-}
 
 /* ---- echo ------------------------------------------------------------------------------------ */
 
@@ -113,20 +75,20 @@ static void echo_rows(void) {
   printf("%-60s %9zu bytes\n", "echo, memory a call", echo_bytes());
   make_sound(NOISE, true);
   kernels = &kernels_scalar;
-  time_step("echo, fine stage's inner loop, plain C", "hop", step_kernel, HOPS);
+  time_step(step_kernel, "echo, fine stage's inner loop, plain C", HOPS, "hop");
   kernels = kernels_best();
   if (kernels != &kernels_scalar)
-    time_step("echo, fine stage's inner loop, vector", "hop", step_kernel, HOPS);
+    time_step(step_kernel, "echo, fine stage's inner loop, vector", HOPS, "hop");
   make_sound(SILENT, false);
-  time_step("echo, a frame of each track, outbound silent", "pair", step_echo, FRAMES);
+  time_step(step_echo, "echo, a frame of each track, outbound silent", FRAMES, "pair");
   make_sound(TALKER, false);
-  time_step("echo, outbound talks, none", "pair", step_echo, FRAMES);
+  time_step(step_echo, "echo, outbound talks, none", FRAMES, "pair");
   make_sound(NOISE, false);
-  time_step("echo, outbound never stops, none: coarse only", "pair", step_echo, FRAMES);
+  time_step(step_echo, "echo, outbound never stops, none: coarse only", FRAMES, "pair");
   make_sound(TALKER, true);
-  time_step("echo, outbound talks, echo", "pair", step_echo, FRAMES);
+  time_step(step_echo, "echo, outbound talks, echo", FRAMES, "pair");
   make_sound(NOISE, true);
-  time_step("echo, outbound never stops, echo: the most there is", "pair", step_echo, FRAMES);
+  time_step(step_echo, "echo, outbound never stops, echo: the most there is", FRAMES, "pair");
   worst_call("echo, the worst pair of calls");
   free(echo);
 }
@@ -176,8 +138,8 @@ static void step_ticks(void) {
 
 int main(void) {
   echo_rows();
-  time_step("presence, a frame of each track and its decisions", "pair", step_presence, FRAMES);
-  time_step("findings, a window's figures (every 10 s)", "window", step_windows, FRAMES);
-  time_step("findings, a tick (every second)", "tick", step_ticks, FRAMES);
+  time_step(step_presence, "presence, a frame of each track and its decisions", FRAMES, "pair");
+  time_step(step_windows, "findings, a window's figures (every 10 s)", FRAMES, "window");
+  time_step(step_ticks, "findings, a tick (every second)", FRAMES, "tick");
   return sink == 1; /* looked at, so that nothing is optimised away */
 }

@@ -1,12 +1,10 @@
 /* make bench: what the signal figures cost a frame of 20 ms at 8 kHz, stage by stage, and each kernel
- * in plain C beside its variant. CPU time of this process, median of ROUNDS; cycles are those of
- * the time stamp counter in that time. Prints the table of docs/performance.md. */
+ * in plain C beside its variant. Prints the table of docs/performance.md. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "dsp/band.h"
 #include "dsp/clip.h"
@@ -16,42 +14,14 @@
 #include "dsp/p56.h"
 #include "dsp/signal.h"
 #include "dsp/steady.h"
+#include "tests/bench/timing.h"
 #include "tests/kernel_cases.h"
 
-enum { ROUNDS = 15, FRAMES = 3000, FRAME = 160, RATE_HZ = 8000 };
+enum { FRAMES = 3000, FRAME = 160, RATE_HZ = 8000 };
 
 static int16_t sound[FRAMES * FRAME];
 static const struct kernels *kernels;
 static uint64_t sink; /* what the steps found, so that none is optimised away */
-
-static double cpu_s(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* Of the processor's time stamp counter a nanosecond; 0 where there is none. Counted over a spell of
- * wall time: while a step is timed, others may have the processor. */
-static double cycles_a_ns(void) {
-#if defined(__x86_64__)
-  struct timespec from, to;
-  clock_gettime(CLOCK_MONOTONIC, &from);
-  uint64_t began = __builtin_ia32_rdtsc();
-  double ns;
-  do {
-    clock_gettime(CLOCK_MONOTONIC, &to);
-    ns = (double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec);
-  } while (ns < 2e7);
-  return (double)(__builtin_ia32_rdtsc() - began) / ns;
-#else
-  return 0;
-#endif
-}
-
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? -1 : x > y;
-}
 
 /* A minute of syllables, pauses and noise: every stage has something to do. */
 static void make_sound(void) {
@@ -62,21 +32,6 @@ static void make_sound(void) {
     double noise = (double)((int32_t)kernel_random(&seed) - 32768) / 32768;
     sound[i] = (int16_t)(6000 * talk * voice + 60 * noise);
   }
-}
-
-static double time_step(void (*step)(void), const char *what, size_t units, const char *unit) {
-  static double per_ns;
-  double ns[ROUNDS];
-  if (per_ns == 0) per_ns = cycles_a_ns();
-  for (int i = 0; i < ROUNDS; i++) {
-    double from = cpu_s();
-    step();
-    ns[i] = (cpu_s() - from) * 1e9 / (double)units;
-  }
-  qsort(ns, ROUNDS, sizeof *ns, by_value);
-  printf("%-58s %8.1f ns/%s %8.0f cycles   (%.1f to %.1f ns)\n", what, ns[ROUNDS / 2], unit,
-         ns[ROUNDS / 2] * per_ns, ns[0], ns[ROUNDS - 1]);
-  return ns[ROUNDS / 2];
 }
 
 /* ---- stages ---- */
