@@ -61,6 +61,10 @@ const struct fold_event *fold_last(const struct fold_context *c, enum event_kind
 /* A time of the payload; false when absent or not a time. */
 bool fold_time(const struct fold_event *event, const char *key, int64_t *epoch_ms);
 
+/* The codec of the leg itself, which the stream's need not be (voice-quality.md 1.7), as its answer names it;
+ * "unknown" when it does not. */
+const char *fold_leg_codec(const struct fold_context *c);
+
 /* A copy whose keys MongoDB takes at every depth: '.' and a leading '$' in their full-width forms. New
  * reference. */
 json_t *fold_escaped(const json_t *value);

@@ -70,21 +70,14 @@ static void add_outages(const struct fold_context *c, json_t *issues) {
   }
 }
 
-/* The codec that the answer named, when it is one of those that can be streamed. */
-static const struct codec *codec_of_leg(const struct fold_context *c) {
-  const struct fold_event *answered = fold_last(c, EVENT_CALL_ANSWERED);
-  const char *name = answered ? json_text(answered->payload, "codec") : NULL;
-  return name ? codec_find(name, strlen(name), 0) : NULL;
-}
-
 /* The leg's sound has another bandwidth than the stream's format can carry, or is said to (1.7). */
 static void add_mismatch(const struct fold_context *c, json_t *issues) {
-  const struct codec *leg = codec_of_leg(c);
+  const char *name = fold_leg_codec(c);
+  const struct codec *leg = codec_find(name, strlen(name), 0); /* one of those that can be streamed */
   for (size_t i = 0; leg && i < c->part_count; i++) {
     const struct part *part = c->parts[i];
     for (int t = 0; t < TRACK_COUNT; t++) {
-      const char *encoding = part->track[t].encoding;
-      const struct codec *streamed = codec_find(encoding, strlen(encoding), part->track[t].sample_rate_hz);
+      const struct codec *streamed = part_codec(part, t);
       if (!part->track[t].delivery || !streamed || streamed->sample_rate_hz == leg->sample_rate_hz) continue;
       const struct finding_row row = {.kind = FINDING_CODEC_MISMATCH,
                                       .track = t,

@@ -24,8 +24,7 @@ struct track_quality {
   uint8_t chunk_scope, ts_unit; /* of the newest part that found them out */
 };
 
-/* The codec of the leg itself, which the stream's need not be (voice-quality.md 1.7). */
-static const char *leg_codec(const struct fold_context *c) {
+const char *fold_leg_codec(const struct fold_context *c) {
   const struct fold_event *answered = fold_last(c, EVENT_CALL_ANSWERED);
   const char *codec = answered ? json_text(answered->payload, "codec") : NULL;
   return codec ? codec : "unknown";
@@ -35,14 +34,14 @@ static struct delivery_view view_of(const struct fold_context *c, const struct c
   return (struct delivery_view){
       .plc = c->options->plc,
       .consumer = c->options->asr_stream ? CONSUMER_ASR_STREAM : CONSUMER_PLAYOUT,
-      .leg = leg_codec_of(leg_codec(c), stream),
+      .leg = leg_codec_of(fold_leg_codec(c), stream),
   };
 }
 
 static json_t *object_of(const struct fold_context *c, const struct track_quality *track) {
   const struct quality_track object = {
       .codec = track->codec,
-      .leg_codec = leg_codec(c),
+      .leg_codec = fold_leg_codec(c),
       .view = view_of(c, track->codec),
       .chunk_scope = track->chunk_scope,
       .ts_unit = track->ts_unit,
@@ -77,8 +76,7 @@ static bool read_track(const struct fold_context *c, int t, struct track_quality
   for (size_t i = 0; i < c->part_count; i++) {
     const struct part *part = c->parts[i];
     const struct delivery_facts *facts = part->track[t].delivery;
-    const char *encoding = part->track[t].encoding;
-    const struct codec *codec = codec_find(encoding, strlen(encoding), part->track[t].sample_rate_hz);
+    const struct codec *codec = part_codec(part, t);
     if (!facts || !codec) continue;
     track->codec = codec;
     note_part(track, part, t);
@@ -105,8 +103,7 @@ static bool read_track(const struct fold_context *c, int t, struct track_quality
 /* ---- the sound ---- */
 
 static bool has_decoder(const struct part *part, int t) {
-  const char *encoding = part->track[t].encoding;
-  const struct codec *codec = codec_find(encoding, strlen(encoding), part->track[t].sample_rate_hz);
+  const struct codec *codec = part_codec(part, t);
   return codec && codec->decode;
 }
 
@@ -183,7 +180,7 @@ static void put_carrier(const struct fold_context *c, const struct track_quality
 }
 
 json_t *fold_quality(struct fold_context *c, json_t *sidetone) {
-  if (c->summary) snprintf(c->summary->leg_codec, sizeof c->summary->leg_codec, "%s", leg_codec(c));
+  if (c->summary) snprintf(c->summary->leg_codec, sizeof c->summary->leg_codec, "%s", fold_leg_codec(c));
   json_t *quality = json_object(), *measured = json_object(), *delivery = json_object(),
          *issues = json_array();
   struct track_quality track[TRACK_COUNT];

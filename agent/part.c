@@ -298,6 +298,11 @@ struct part *part_from_json(const json_t *json) {
   return NULL;
 }
 
+const struct codec *part_codec(const struct part *part, int track) {
+  const char *encoding = part->track[track].encoding;
+  return codec_find(encoding, strlen(encoding), part->track[track].sample_rate_hz);
+}
+
 int64_t part_grew_at_ms(const struct part *part) {
   int64_t at_ms = part->opened_ms;
   if (part->last_frame_ms > at_ms) at_ms = part->last_frame_ms;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dsp/codec.h"
 #include "dsp/delivery_facts.h"
 #include "dsp/echo.h"
 #include "dsp/findings.h"
@@ -65,6 +66,8 @@ void part_free(struct part *part);
 json_t *part_to_json(const struct part *part);
 /* NULL when the JSON is not a part. */
 struct part *part_from_json(const json_t *json);
+/* The codec of a track's newest format; NULL: it is not in the table. */
+const struct codec *part_codec(const struct part *part, int track);
 /* When it grew last: opened, had a frame, or closed; wall clock, epoch ms. */
 int64_t part_grew_at_ms(const struct part *part);
 
