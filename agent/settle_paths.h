@@ -14,9 +14,10 @@ enum settle_kind {
   SETTLE_LONG,   /* as SETTLE_OURS, always int64 (calllog-fields.csv) */
   SETTLE_ID,     /* callLogId: by the rules of settle.c */
   SETTLE_PEOPLE, /* people and AI may write it: by the rules of settle_people.c */
-  SETTLE_ROWS,   /* an array or set of which only some elements are ours: by operators on elements */
-  SETTLE_FACT,   /* a fact: read, never written */
-  SETTLE_MADE    /* written when the document is made, then left alone */
+  SETTLE_PEOPLE_TOO, /* says one thing with the row before: whose one of them is, his are all of them */
+  SETTLE_ROWS,       /* an array or set of which only some elements are ours: by operators on elements */
+  SETTLE_FACT,       /* a fact: read, never written */
+  SETTLE_MADE        /* written when the document is made, then left alone */
 };
 
 struct settle_path {

@@ -23,15 +23,6 @@ static bool same(const json_t *a, const json_t *b) {
   return a && b && json_equal(document_reader(a), document_reader(b));
 }
 
-enum { TOGETHER_MAX = 3 };
-
-/* Values that say one thing: whose one of them is, his are all of them. */
-static const char *const together[][TOGETHER_MAX] = {
-    {"quality.overallRating", "quality.ratedBy", "quality.ratedAt"},
-    {"outcome.result"},
-    {"compliance.reviewRequired"},
-};
-
 static void copy_path_of(const char *path, char out[SETTLE_PATH_BYTES]) {
   snprintf(out, SETTLE_PATH_BYTES, SETTLE_WROTE ".%s", path);
 }
@@ -61,18 +52,28 @@ static void write_value(struct people *p, const char *path) {
   json_object_set(values, copy_path, json_object_get(values, path));
 }
 
-/* The filter names every one of them as read; there, null finds what is absent, too. */
-static void plan_values(struct people *p, const char *const *paths) {
+/* Rows that say one thing. The filter names every one of them as read; there, null finds what is absent, too. */
+static void plan_values(struct people *p, const struct settle_path *rows, size_t count) {
   bool done = true;
-  for (size_t i = 0; i < TOGETHER_MAX && paths[i]; i++) {
-    if (!is_ours(p, paths[i])) return;
-    done = done && is_as_wanted(p, paths[i]);
+  for (size_t i = 0; i < count; i++) {
+    if (!is_ours(p, rows[i].path)) return;
+    done = done && is_as_wanted(p, rows[i].path);
   }
   if (done) return;
-  for (size_t i = 0; i < TOGETHER_MAX && paths[i]; i++) {
-    const json_t *has = settle_at(p->document, paths[i]);
-    json_object_set_new(p->update->filter, paths[i], has ? json_incref(document_reader(has)) : json_null());
-    if (!is_as_wanted(p, paths[i])) write_value(p, paths[i]);
+  for (size_t i = 0; i < count; i++) {
+    const char *path = rows[i].path;
+    const json_t *has = settle_at(p->document, path);
+    json_object_set_new(p->update->filter, path, has ? json_incref(document_reader(has)) : json_null());
+    if (!is_as_wanted(p, path)) write_value(p, path);
+  }
+}
+
+static void plan_all_values(struct people *p) {
+  for (size_t i = 0; i < settle_path_count; i++) {
+    size_t count = 1;
+    if (settle_paths[i].kind != SETTLE_PEOPLE) continue;
+    while (i + count < settle_path_count && settle_paths[i + count].kind == SETTLE_PEOPLE_TOO) count++;
+    plan_values(p, &settle_paths[i], count);
   }
 }
 
@@ -201,6 +202,6 @@ static bool plan_issues(struct people *p) {
 bool settle_people(const char *leg, const json_t *document, const json_t *folded,
                    struct settle_update *update, struct mongo_settle *out) {
   struct people p = {.leg = leg, .document = document, .folded = folded, .update = update, .out = out};
-  for (size_t i = 0; i < sizeof together / sizeof *together; i++) plan_values(&p, together[i]);
+  plan_all_values(&p);
   return plan_tags(&p) && plan_issues(&p);
 }
