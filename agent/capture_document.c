@@ -13,23 +13,11 @@
 
 /* Without a clock only the numbers of packets tell anything. */
 static void put_numbers(json_t *object, const struct delivery_figures *f) {
-  const struct {
-    const char *name;
-    const struct figure *figure;
-    int decimals;
-  } members[] = {{"expected_frames", &f->expected_frames, QUALITY_INTEGER},
-                 {"received_frames", &f->received_frames, QUALITY_INTEGER},
-                 {"missing_frames", &f->missing_frames, QUALITY_INTEGER},
-                 {"reordered_frames", &f->reordered_frames, QUALITY_INTEGER},
-                 {"max_reorder_frames", &f->max_reorder_frames, QUALITY_INTEGER},
-                 {"duplicate_frames", &f->duplicate_frames, QUALITY_INTEGER},
-                 {"late_frames", &f->late_frames, QUALITY_INTEGER},
-                 {"restarts", &f->restarts, QUALITY_INTEGER},
-                 {"outliers", &f->outliers, QUALITY_INTEGER},
-                 {"loss_pct", &f->loss_pct, DECIMALS_R}};
+  static const char *const names[] = {
+      "expected_frames",  "received_frames", "missing_frames", "reordered_frames", "max_reorder_frames",
+      "duplicate_frames", "late_frames",     "restarts",       "outliers",         "loss_pct"};
   json_t *absent = json_object();
-  for (size_t i = 0; i < sizeof members / sizeof *members; i++)
-    quality_put_figure(object, absent, members[i].name, members[i].figure, members[i].decimals);
+  quality_put_named(object, absent, f, names, sizeof names / sizeof *names);
   document_put_text(absent, "codec", "not_named");
   document_put_text(absent, "network_jitter_ms", "no_clock");
   document_put_text(absent, "mos_lqe", "no_codec");

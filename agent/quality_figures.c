@@ -1,4 +1,4 @@
-/* One table names the figures; what stands among them and is none (pairs, texts) is told by `special`. */
+/* One table names the figures. */
 #include "agent/quality_figures.h"
 
 #include <math.h>
@@ -129,6 +129,14 @@ void quality_put_figure(json_t *object, json_t *absent, const char *name, const 
 
 static const struct figure *figure_of(const struct delivery_figures *figures, const struct member *member) {
   return (const struct figure *)((const char *)figures + member->figure);
+}
+
+void quality_put_named(json_t *object, json_t *absent, const struct delivery_figures *figures,
+                       const char *const *names, size_t count) {
+  for (size_t n = 0; n < count; n++)
+    for (size_t i = 0; i < MEMBERS; i++)
+      if (!members[i].group && !members[i].special && !strcmp(members[i].name, names[n]))
+        quality_put_figure(object, absent, names[n], figure_of(figures, &members[i]), members[i].decimals);
 }
 
 /* The members of one group, from `i` on; returns the index behind it. All absent for one reason: the
