@@ -8,8 +8,13 @@
 
 enum { NO_ROW = -1 };
 
+/* Nothing but figures are in it. */
 struct finding_values finding_values_unknown(void) {
-  return (struct finding_values){NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+  static const double unknown = NAN;
+  struct finding_values values;
+  for (size_t at = 0; at < sizeof values; at += sizeof unknown)
+    memcpy((char *)&values + at, &unknown, sizeof unknown);
+  return values;
 }
 
 void findings_init(struct findings *f) {
