@@ -19,6 +19,8 @@ static const struct codec l16_16k = {
     .pcm_ceiling = 32767,
     .bytes_per_ms = 32,
     .scale = SCALE_WB,
+    .rated_as = "L16 16 kHz",
+    .rated_modes = {"", ""},
 };
 
 /* 16 kHz sound whose clock is told as 8 kHz (RFC 3551). */
@@ -31,6 +33,8 @@ static const struct codec g722 = {
     .pcm_ceiling = 32767,
     .bytes_per_ms = 8,
     .scale = SCALE_WB,
+    .rated_as = "G.722",
+    .rated_modes = {"64", "64"},
 };
 
 static const struct codec opus = {

@@ -3,7 +3,8 @@
  * Use: codec_find() the row of a `start` frame's media_format, codec_decoder_init() a decoder a
  * track, codec_decode() each payload. A row without a decoder is known by its sizes and headers only
  * (dsp/inspect.h): its frames are counted, timed and rated, its sound is not heard. What a codec costs is
- * in dsp/impairment.h.
+ * in dsp/impairment.h. One whose frames differ (has_modes) has, besides, a case in dsp/inspect.c and in
+ * dsp/coded.c.
  * No heap, no clock, no lock; a decoder belongs to one thread. */
 #ifndef DSP_CODEC_H
 #define DSP_CODEC_H
@@ -43,12 +44,14 @@ struct codec {
   uint32_t sample_rate_hz;                    /* of the sound, G722: 16000 */
   uint32_t announced_hz[CODEC_ANNOUNCED_MAX]; /* rates media_format may state for it, the rest 0 */
   uint32_t rtp_clock_hz;                      /* G722: 8000 */
-  int16_t pcm_ceiling;    /* the greatest |sample| a decoder can give: where its sound clips */
-  int16_t pcm_idle;       /* |sample| of its silence: A-law has no 0 */
-  uint32_t bytes_per_ms;  /* 0: the size of a frame does not tell its length */
-  enum mos_scale scale;   /* the widest its sound can be */
-  bool has_modes;         /* its frames differ in what they cost: dsp/inspect.h tells each one's mode */
-  uint32_t look_ahead_us; /* what the encoder waits for beyond the frame: voice-quality.md 2.1, 2.4 */
+  int16_t pcm_ceiling;        /* the greatest |sample| a decoder can give: where its sound clips */
+  int16_t pcm_idle;           /* |sample| of its silence: A-law has no 0 */
+  uint32_t bytes_per_ms;      /* 0: the size of a frame does not tell its length */
+  enum mos_scale scale;       /* the widest its sound can be */
+  const char *rated_as;       /* its rows of dsp/impairment.h, "G.711"; NULL: one a mode, or none */
+  const char *rated_modes[2]; /* their mode, without and with concealment */
+  bool has_modes;             /* its frames differ in what they cost: dsp/inspect.h tells each one's mode */
+  uint32_t look_ahead_us;     /* what the encoder waits for beyond the frame: voice-quality.md 2.1, 2.4 */
   /* Both NULL when not built. Return samples (bytes) written, 0 for a payload that is not of this codec.
      Where bytes_per_ms is set, a payload may be decoded in pieces of an even number of bytes. */
   size_t (*decode)(struct codec_decoder *d, const uint8_t *payload, size_t bytes, int16_t *pcm,

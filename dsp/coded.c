@@ -59,26 +59,17 @@ static bool opus_row(const struct coded_sound *sound, struct impairment *out) {
   return true;
 }
 
+static bool amr_wb_row(const struct coded_sound *sound, struct impairment *out) {
+  if (sound->mode >= AMR_WB_MODES) return false;
+  return take_row(impairment_row("AMR-WB", amr_wb_mode_names[sound->mode], ""), out);
+}
+
 bool coded_impairment(const struct coded_sound *sound, bool plc, struct impairment *out) {
-  switch (sound->codec->id) {
-    case CODEC_OPUS:
-      return opus_row(sound, out);
-    case CODEC_AMR_WB:
-      if (sound->mode >= AMR_WB_MODES) return false;
-      return take_row(impairment_row("AMR-WB", amr_wb_mode_names[sound->mode], ""), out);
-    case CODEC_G722:
-      return take_row(impairment_row("G.722", "64", ""), out);
-    case CODEC_L16_16K:
-      return take_row(impairment_row("L16 16 kHz", "", ""), out);
-    case CODEC_L16_8K:
-      return take_row(impairment_row("L16 8 kHz", plc ? "PLC" : "", ""), out);
-    case CODEC_PCMU:
-    case CODEC_PCMA:
-      return take_row(impairment_row("G.711", plc ? "PLC" : "", ""), out);
-    case CODEC_COUNT:
-      break;
-  }
-  return false;
+  const struct codec *codec = sound->codec;
+  if (codec->id == CODEC_OPUS) return opus_row(sound, out);
+  if (codec->id == CODEC_AMR_WB) return amr_wb_row(sound, out);
+  return codec->rated_as != NULL &&
+         take_row(impairment_row(codec->rated_as, codec->rated_modes[plc ? 1 : 0], ""), out);
 }
 
 bool coded_takes_bursts(const struct codec *codec) {

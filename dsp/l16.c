@@ -58,7 +58,6 @@ static const struct codec_answer answers[] = {
     {answer_bytes, sizeof answer_bytes, answer_samples, sizeof answer_samples / sizeof answer_samples[0]},
 };
 
-/* G.113 has no row for it: G.711's robustness, declared as assumed. */
 const struct codec l16_8k = {
     .id = CODEC_L16_8K,
     .encoding = "L16",
@@ -68,6 +67,8 @@ const struct codec l16_8k = {
     .pcm_ceiling = 32767,
     .bytes_per_ms = 16,
     .scale = SCALE_NB,
+    .rated_as = "L16 8 kHz",
+    .rated_modes = {"", "PLC"},
     .decode = decode,
     .encode = encode,
     .answers = answers,

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "dsp/codec.h"
+#include "dsp/impairment.h"
 
 /* A new codec is tested by its row alone. */
 /* All code words of G.711 have been decoded: nothing lies beyond the ceiling or below the idle code. */
@@ -67,6 +68,8 @@ static void rows_are_whole(void **state) {
     assert_true(row->pcm_ceiling > 0);
     assert_true(row->sample_rate_hz > 0 && row->rtp_clock_hz > 0 && row->announced_hz[0] > 0);
     assert_true((row->decode == NULL) == (row->encode == NULL));
+    for (int plc = 0; plc < 2 && !row->has_modes; plc++)
+      assert_non_null(impairment_row(row->rated_as, row->rated_modes[plc], ""));
     for (size_t i = 0; i < CODEC_ANNOUNCED_MAX && row->announced_hz[i] != 0; i++)
       assert_ptr_equal(codec_find(row->encoding, strlen(row->encoding), row->announced_hz[i]), row);
   }
