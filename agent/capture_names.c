@@ -10,7 +10,7 @@
 
 #include "telnyx/rtp.h"
 
-enum { DESCRIPTIONS_MAX = 16, CLOCK_MIN_HZ = 1000, CLOCK_MAX_HZ = 1000000 };
+enum { DESCRIPTIONS_MAX = 16 };
 
 struct description {
   int64_t wall_ns;
@@ -70,13 +70,14 @@ bool capture_names_option(struct capture_names *names, const char *text, char *w
   if (slash == NULL) {
     snprintf(why, why_bytes, "PT=NAME/CLOCK is allowed, as in 111=opus/48000");
   } else if (!read_number(text, (size_t)(equals - text), 0, RTP_PAYLOAD_TYPES - 1, &type) ||
-             (type >= 72 && type <= 76)) {
-    snprintf(why, why_bytes, "payload type: 0 to 71 and 77 to 127 are allowed");
+             (type >= RTP_RTCP_FIRST && type <= RTP_RTCP_LAST)) {
+    snprintf(why, why_bytes, "payload type: 0 to %d and %d to %d are allowed", RTP_RTCP_FIRST - 1,
+             RTP_RTCP_LAST + 1, RTP_PAYLOAD_TYPES - 1);
   } else if (!is_name(equals + 1, (size_t)(slash - equals - 1))) {
     snprintf(why, why_bytes, "name: 1 to %d letters, digits, '-', '.' and '_' are allowed",
              SDP_NAME_BYTES - 1);
-  } else if (!read_number(slash + 1, strlen(slash + 1), CLOCK_MIN_HZ, CLOCK_MAX_HZ, &clock_hz)) {
-    snprintf(why, why_bytes, "clock: %d to %d Hz are allowed", CLOCK_MIN_HZ, CLOCK_MAX_HZ);
+  } else if (!read_number(slash + 1, strlen(slash + 1), SDP_CLOCK_MIN_HZ, SDP_CLOCK_MAX_HZ, &clock_hz)) {
+    snprintf(why, why_bytes, "clock: %d to %d Hz are allowed", SDP_CLOCK_MIN_HZ, SDP_CLOCK_MAX_HZ);
   } else if (names->option[type].clock_hz != 0) {
     snprintf(why, why_bytes, "payload type %u is named twice", type);
   } else {

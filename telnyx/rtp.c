@@ -2,7 +2,7 @@
 
 #include "telnyx/big_endian.h"
 
-enum { HEADER_BYTES = 12, EXTENSION_HEADER_BYTES = 4, EVENT_BYTES = 4, RTCP_FIRST = 72, RTCP_LAST = 76 };
+enum { HEADER_BYTES = 12, EXTENSION_HEADER_BYTES = 4, EVENT_BYTES = 4 };
 
 /* Bytes before the payload; 0 when they are not all there. */
 static size_t header_bytes(const uint8_t *data, size_t bytes) {
@@ -17,7 +17,7 @@ static size_t header_bytes(const uint8_t *data, size_t bytes) {
 bool rtp_read(const uint8_t *data, size_t bytes, size_t sent_bytes, struct rtp *out) {
   if (bytes < HEADER_BYTES || bytes > sent_bytes || data[0] >> 6 != 2) return false;
   uint8_t type = data[1] & 0x7f;
-  if (type >= RTCP_FIRST && type <= RTCP_LAST) return false;
+  if (type >= RTP_RTCP_FIRST && type <= RTP_RTCP_LAST) return false;
   size_t header = header_bytes(data, bytes);
   if (header == 0) return false;
   size_t padding = 0;

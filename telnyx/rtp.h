@@ -11,6 +11,8 @@
 enum {
   RTP_PAYLOAD_TYPES = 128,
   RTP_DYNAMIC_FIRST = 96,
+  RTP_RTCP_FIRST = 72, /* 72 to 76 are RTCP's types in the same place, and no payload's */
+  RTP_RTCP_LAST = 76,
   RTP_COMFORT_NOISE = 13,
   RTP_COMFORT_NOISE_OLD = 19 /* of drafts, still sent */
 };
@@ -25,8 +27,8 @@ struct rtp {
   size_t sent_bytes;      /* its length on the wire */
 };
 
-/* What a datagram must have to be taken for RTP: version 2, a payload type that is not 72 to 76 (those are
- * RTCP's in the same place), lengths that agree. `bytes` of `sent_bytes` were captured. */
+/* What a datagram must have to be taken for RTP: version 2, a payload type that is none of RTCP's, lengths that
+ * agree. `bytes` of `sent_bytes` were captured. */
 bool rtp_read(const uint8_t *data, size_t bytes, size_t sent_bytes, struct rtp *out);
 
 struct rtp_event {

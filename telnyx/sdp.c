@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { TYPES = 128, CLOCK_MIN_HZ = 1000, CLOCK_MAX_HZ = 1000000, PORT_MAX = 65535, PTIME_MAX_MS = 1000 };
+enum { TYPES = 128, PORT_MAX = 65535, PTIME_MAX_MS = 1000 };
 
 /* Text that is not ended by a NUL. */
 struct slice {
@@ -113,7 +113,7 @@ static void read_rtpmap(struct sdp_media *media, struct slice s) {
   size_t bytes = slash != NULL ? (size_t)(slash - name.at) : 0;
   if (bytes == 0 || bytes >= SDP_NAME_BYTES || !is_printable(name.at, bytes)) return;
   struct slice clock = behind(name, bytes + 1);
-  if (!next_number(&clock, CLOCK_MAX_HZ, &clock_hz) || clock_hz < CLOCK_MIN_HZ) return;
+  if (!next_number(&clock, SDP_CLOCK_MAX_HZ, &clock_hz) || clock_hz < SDP_CLOCK_MIN_HZ) return;
   for (size_t i = 0; i < media->format_count; i++) {
     struct sdp_format *format = &media->format[i];
     if (format->payload_type != type) continue;

@@ -9,10 +9,11 @@
 #include <stdint.h>
 
 enum { SDP_MEDIA_MAX = 4, SDP_FORMATS_MAX = 24, SDP_NAME_BYTES = 32 };
+enum { SDP_CLOCK_MIN_HZ = 1000, SDP_CLOCK_MAX_HZ = 1000000 };
 
 struct sdp_format {
   uint8_t payload_type;
-  uint32_t clock_hz; /* 1000 to 1000000; 0: no a=rtpmap, the type is a static one */
+  uint32_t clock_hz; /* within the limits above; 0: no a=rtpmap, the type is a static one */
   char name[SDP_NAME_BYTES];
 };
 
