@@ -293,6 +293,22 @@ static int judge_files(const struct arguments *a, char **files, int count, bool 
   return EXIT_DONE;
 }
 
+/* Whether the options go together, and with so many files. */
+static int judge_words(const struct arguments *a, int files) {
+  if (a->labels != NULL) {
+    if (files > 0 || a->duration_ms < 0 || a->output == OUTPUT_FRAMES || a->names != NULL) {
+      return cli_usage("analyze",
+                       "--labels FILE.csv goes with --duration-ms N, and with no audio or capture");
+    }
+  } else if (a->duration_ms >= 0) {
+    return cli_usage("analyze", "--duration-ms goes with --labels only: audio has its own length");
+  } else if (files < 1 || files > 2) {
+    return cli_usage("analyze",
+                     "%d files: one stereo or mono file, two mono files, or one capture are allowed", files);
+  }
+  return EXIT_DONE;
+}
+
 static int parse(struct arguments *a, int argc, char **argv) {
   static const struct option options[] = {
       {"frames", no_argument, NULL, OPT_FRAMES},       {"segments", no_argument, NULL, OPT_SEGMENTS},
@@ -330,19 +346,7 @@ static int parse(struct arguments *a, int argc, char **argv) {
         }
     }
   }
-  int files = argc - optind;
-  if (a->labels != NULL) {
-    if (files > 0 || a->duration_ms < 0 || a->output == OUTPUT_FRAMES || a->names != NULL) {
-      return cli_usage("analyze",
-                       "--labels FILE.csv goes with --duration-ms N, and with no audio or capture");
-    }
-  } else if (a->duration_ms >= 0) {
-    return cli_usage("analyze", "--duration-ms goes with --labels only: audio has its own length");
-  } else if (files < 1 || files > 2) {
-    return cli_usage("analyze",
-                     "%d files: one stereo or mono file, two mono files, or one capture are allowed", files);
-  }
-  return EXIT_DONE;
+  return judge_words(a, argc - optind);
 }
 
 static int analyze(const struct arguments *args, const struct config *config, char **files, int count) {
