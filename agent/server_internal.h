@@ -79,8 +79,8 @@ struct conn {
   bool upgraded, told_closed; /* the handler is being asked, or has accepted; closed() was called */
   int close_code;             /* asked for inside the upgrade handler; 0: not */
   char close_reason[RFC6455_CONTROL_MAX_BYTES];
-  int64_t last_rx_ms, last_ping_ms, looked_ms;           /* looked: whether a ping is due */
-  bool messages_come;                                    /* one has come since looked_ms */
+  int64_t last_rx_ms, last_ping_ms, ping_checked_ms;     /* whether one was due */
+  bool messages_come;                                    /* one has come since ping_checked_ms */
   uint64_t ping_id;                                      /* of the newest ping, its payload */
   int64_t ping_sent_us;                                  /* monotonic; 0: none waits for its pong */
   uint64_t pongs, pong_sum_us, pong_min_us, pong_max_us; /* since the last server_ws_look() */

@@ -44,7 +44,7 @@ static void switch_protocols(struct conn *c, const char *accept) {
   http1_free(c->http);
   c->http = NULL;
   rfc6455_init(&c->ws, RFC6455_SERVER, c->listener->message_max_bytes);
-  c->last_rx_ms = c->last_ping_ms = c->looked_ms = clock_mono_us() / 1000;
+  c->last_rx_ms = c->last_ping_ms = c->ping_checked_ms = clock_mono_us() / 1000;
   conn_set_state(c, CONN_WEBSOCKET);
   if (conn_put(c, text, (size_t)bytes)) conn_flush(c);
   if (c->close_code) ws_close(c, c->close_code, c->close_reason);
@@ -216,8 +216,9 @@ static void send_ping(struct conn *c) {
 int64_t ws_deadline_ms(const struct conn *c) {
   const struct server_limits *limits = &c->server->limits;
   if (c->state == CONN_WS_CLOSING) return c->since_ms + limits->ws_close_ms;
-  int64_t look = c->looked_ms + limits->ws_ping_busy_ms, silence = c->last_rx_ms + limits->ws_silence_ms;
-  return look < silence ? look : silence;
+  int64_t check = c->ping_checked_ms + limits->ws_ping_busy_ms,
+          silence = c->last_rx_ms + limits->ws_silence_ms;
+  return check < silence ? check : silence;
 }
 
 void ws_timeout(struct conn *c, int64_t now_ms) {
@@ -226,7 +227,7 @@ void ws_timeout(struct conn *c, int64_t now_ms) {
     return;
   }
   bool due = ping_due(c, now_ms);
-  c->looked_ms = now_ms;
+  c->ping_checked_ms = now_ms;
   c->messages_come = false;
   if (due) {
     c->last_ping_ms = now_ms;

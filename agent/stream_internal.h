@@ -40,10 +40,10 @@ struct stream {
   struct stream_track track[TRACK_COUNT];
   struct speech *speech;
   struct diagnosis *diagnosis;
-  uint64_t findings_seen; /* diagnosis_changes() at the last tick */
-  bool heard;             /* a codec with a decoder has been in use */
-  int64_t arrival_us,
-      gap_us; /* monotonic: the newest frame of any track, 0: none; the longest gap since a look */
+  uint64_t findings_seen;    /* diagnosis_changes() at the last tick */
+  bool heard;                /* a codec with a decoder has been in use */
+  int64_t arrival_us;        /* monotonic: the newest frame of any track, 0: none */
+  int64_t gap_us;            /* the longest since a look */
   int64_t origin_arrival_us; /* monotonic arrival of the part's first frame; -1: none */
   uint64_t rtt_count[RTT_SOURCES], rtt_sum_us[RTT_SOURCES], rtt_min_us[RTT_SOURCES]; /* of the socket */
   /* Of sequence_number in the counting at hand, and what was missing in those before. */
