@@ -39,8 +39,8 @@ void diagnosis_begin(struct diagnosis *d, int track, uint32_t rate_hz, int16_t c
 void diagnosis_ptime(struct diagnosis *d, int track, uint32_t ptime_ms);
 /* Where the track's first sample lies. */
 void diagnosis_origin(struct diagnosis *d, int track, int64_t origin_ms);
-/* As an assembler's sink gets it: position in samples from the track's first; pcm NULL: it never came. Before the
- * detector gets the same. */
+/* As an assembler's sink gets it: position in samples from the track's first; pcm NULL: it never came. Before
+ * the detector gets the same. */
 void diagnosis_pcm(struct diagnosis *d, int track, int64_t position_samples, const int16_t *pcm,
                    size_t samples);
 /* Where diagnosis_pcm() gets another rate: the same sound at 8 kHz, in which echo is looked for. */

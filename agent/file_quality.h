@@ -1,8 +1,8 @@
-/* Quality of the sound of audio files, for `analyze`: the diagnosis of a stream, fed from files that are heard at the same
- * time (agent/cmd_analyze.c).
+/* Quality of the sound of audio files, for `analyze`: the diagnosis of a stream, fed from files that are
+ * heard at the same time (agent/cmd_analyze.c).
  *
- * Use: file_quality_open(); then second by second file_quality_second() and the detector, whose decisions go to
- * file_quality_speech(); file_quality_end(); file_quality_part(). One thread. */
+ * Use: file_quality_open(); then second by second file_quality_second() and the detector, whose decisions go
+ * to file_quality_speech(); file_quality_end(); file_quality_part(). One thread. */
 #ifndef AGENT_FILE_QUALITY_H
 #define AGENT_FILE_QUALITY_H
 
@@ -14,8 +14,8 @@
 
 struct file_quality;
 
-/* One file of one or two channels, or two of one, with their sound at 8 kHz, which is borrowed. NULL: no memory, or they
- * can be read no more. */
+/* One file of one or two channels, or two of one, with their sound at 8 kHz, which is borrowed. NULL: no
+ * memory, or they can be read no more. */
 struct file_quality *file_quality_open(char *const *files, const struct sound *sound, int count);
 void file_quality_free(struct file_quality *q);
 /* The next second of all tracks. */

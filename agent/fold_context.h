@@ -102,8 +102,8 @@ struct fold_inbound {
   enum mos_scale scale; /* of the content */
   uint64_t received_frames;
 };
-/* metadata.sidetone.quality.carrier and .disputed into `measured`, and an issue when the two disagree. `our` NULL: nothing
- * was measured. */
+/* metadata.sidetone.quality.carrier and .disputed into `measured`, and an issue when the two disagree. `our`
+ * NULL: nothing was measured. */
 void fold_carrier(const struct fold_context *c, const struct fold_inbound *our, json_t *measured,
                   json_t *issues);
 /* The headline `quality`, and metadata.sidetone.quality into `sidetone`. */

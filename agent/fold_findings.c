@@ -29,7 +29,8 @@ static void add(const struct fold_context *c, const struct part *part, const str
   fold_add_issue(c, &issue, issues);
 }
 
-/* What may still change is shown live only (8.4): a finding is told when it has closed, or its part has ended. */
+/* What may still change is shown live only (8.4): a finding is told when it has closed, or its part has
+ * ended. */
 static void add_of_part(const struct fold_context *c, const struct part *part, json_t *issues) {
   if (!part->findings) return;
   for (size_t i = 0; i < part->findings->row_count; i++) {

@@ -1,5 +1,5 @@
-/* Rows of quality.issues[]: what was found wrong with a call, in the words that the schema has (voice-quality.md
- * 8, data-model.md 1.2 and 8.4). */
+/* Rows of quality.issues[]: what was found wrong with a call, in the words that the schema has
+ * (voice-quality.md 8, data-model.md 1.2 and 8.4). */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -11,9 +11,9 @@
 
 enum { ISSUE_ID_BYTES = 12 };
 
-/* A settle pushes and pulls rows by their `_id` and changes none, so it is made of all that a row says, not of its leg,
- * part, track, finding and start alone: a row of the leg as a whole may say something else once more facts are
- * there. */
+/* A settle pushes and pulls rows by their `_id` and changes none, so it is made of all that a row says, not
+ * of its leg, part, track, finding and start alone: a row of the leg as a whole may say something else once
+ * more facts are there. */
 static json_t *id_of(const struct fold_context *c, const struct fold_issue *issue) {
   const char *const texts[] = {c->facts->leg, issue->part,     issue->track,      issue->finding,
                                issue->type,   issue->severity, issue->description};

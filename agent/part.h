@@ -18,8 +18,8 @@
 
 enum part_state { PART_OPEN, PART_CLOSED, PART_CUT };
 
-/* What the socket's connection told once a second (voice-quality.md 3.7): evidence beside the figures. The round trips
- * themselves are facts of the tracks (dsp/delivery_facts.h). */
+/* What the socket's connection told once a second (voice-quality.md 3.7): evidence beside the figures. The
+ * round trips themselves are facts of the tracks (dsp/delivery_facts.h). */
 struct socket_facts {
   uint64_t looks;
   uint64_t rtt_var_max_us;        /* greatest mean deviation of TCP's round trip */

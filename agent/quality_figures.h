@@ -24,7 +24,8 @@ struct quality_track {
 /* A figure that is not computable is left out, and its name with the reason is a member of `absent` of
  * the object it belongs to. New reference. */
 json_t *quality_track_object(const struct quality_track *track);
-/* Those of its figures that stand in no group and are named here: into `object`, or their reasons into `absent`. */
+/* Those of its figures that stand in no group and are named here: into `object`, or their reasons into
+ * `absent`. */
 void quality_put_named(json_t *object, json_t *absent, const struct delivery_figures *figures,
                        const char *const *names, size_t count);
 /* One figure into `object`, or its reason into `absent`. */

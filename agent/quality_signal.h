@@ -8,7 +8,8 @@
 #include "dsp/echo.h"
 #include "dsp/signal_facts.h"
 
-/* `facts` NULL: there is no decoder for its sound. `echo` of the track that may hold one, else NULL: then there is no such member. New reference. */
+/* `facts` NULL: there is no decoder for its sound. `echo` of the track that may hold one, else NULL: then
+ * there is no such member. New reference. */
 json_t *quality_signal_object(const struct signal_facts *facts, const struct echo_facts *echo);
 
 #endif

@@ -61,8 +61,8 @@ struct server_listener {
   struct server_handlers handlers;
 };
 
-/* What a WebSocket's connection tells of the way to its peer (voice-quality.md 3.7, 4.1). The kernel's figures of round
- * trips come from what we send: little, but a ping every few seconds. */
+/* What a WebSocket's connection tells of the way to its peer (voice-quality.md 3.7, 4.1). The kernel's
+ * figures of round trips come from what we send: little, but a ping every few seconds. */
 struct socket_evidence {
   bool tcp;                                              /* the kernel answered; else its figures are 0 */
   uint32_t tcp_rtt_us, tcp_rtt_min_us, tcp_rtt_var_us;   /* smoothed; least and mean deviation, 0: unknown */

@@ -98,8 +98,8 @@ void ws_flush_pong(struct conn *c) {
   if (c->state == CONN_WEBSOCKET) send_control(c, RFC6455_OP_PONG, c->pong, bytes);
 }
 
-/* The payload names the ping: a peer may answer an older one, or none at all (5.5.3). A pong that lay there while our
- * own loop was busy tells of us, not of the way. */
+/* The payload names the ping: a peer may answer an older one, or none at all (5.5.3). A pong that lay there
+ * while our own loop was busy tells of us, not of the way. */
 static void on_pong(struct conn *c, const struct moment *at, const struct rfc6455_item *item) {
   if (c->ping_sent_us == 0 || item->bytes != sizeof c->ping_id ||
       memcmp(item->data, &c->ping_id, sizeof c->ping_id) != 0)

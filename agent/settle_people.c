@@ -52,7 +52,8 @@ static void write_value(struct people *p, const char *path) {
   json_object_set(values, copy_path, json_object_get(values, path));
 }
 
-/* Rows that say one thing. The filter names every one of them as read; there, null finds what is absent, too. */
+/* Rows that say one thing. The filter names every one of them as read; there, null finds what is absent,
+ * too. */
 static void plan_values(struct people *p, const struct settle_path *rows, size_t count) {
   bool done = true;
   for (size_t i = 0; i < count; i++) {

@@ -19,8 +19,8 @@ struct sound {
  * needs sound_free() otherwise. Thread: any. */
 bool sound_read(struct sound *out, const char *path, char *why, size_t why_bytes);
 void sound_free(struct sound *s);
-/* The same file as it is, in step with its 8 kHz: piece by piece, at its own rate where dsp/signal.h measures that, else
- * at 16 kHz (at 8 kHz, when it has less). */
+/* The same file as it is, in step with its 8 kHz: piece by piece, at its own rate where dsp/signal.h measures
+ * that, else at 16 kHz (at 8 kHz, when it has less). */
 struct sound_reader;
 /* Of a file that sound_read() could read. NULL: it can be read no more, or there is no memory. */
 struct sound_reader *sound_open(const char *path, uint32_t *rate_hz);

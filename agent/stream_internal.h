@@ -56,8 +56,8 @@ void stream_note_encoding(struct stream *s, int track, const char *encoding);
 
 /* By the stream's options; the leg's codec as in stream_newest_r(). */
 struct delivery_view stream_view(const struct stream *s, const char *leg_codec);
-/* The delivery of a track as it stands, with what the stream knows of it besides; `sound` of the track, or NULL.
- * malloc'ed, NULL: no memory. */
+/* The delivery of a track as it stands, with what the stream knows of it besides; `sound` of the track, or
+ * NULL. malloc'ed, NULL: no memory. */
 struct delivery_facts *stream_track_facts(const struct stream *s, int track,
                                           const struct signal_facts *sound);
 

@@ -1,5 +1,5 @@
-/* What the kernel knows of a TCP connection: TCP_INFO (voice-quality.md 3.7). A header of its own, because the kernel's
- * and the C library's cannot be included together. Thread: any. */
+/* What the kernel knows of a TCP connection: TCP_INFO (voice-quality.md 3.7). A header of its own, because
+ * the kernel's and the C library's cannot be included together. Thread: any. */
 #ifndef AGENT_TCP_LOOK_H
 #define AGENT_TCP_LOOK_H
 

@@ -75,8 +75,8 @@ struct delivery_newest {
 };
 bool delivery_newest_window(const struct delivery *d, const struct delivery_view *view,
                             struct delivery_newest *out);
-/* In the sound of the window that begins at start_us, `frames` of those that came were silence put in by somebody (5.8):
- * they count in its effective loss while it is one of the two newest, later no more. */
+/* In the sound of the window that begins at start_us, `frames` of those that came were silence put in by
+ * somebody (5.8): they count in its effective loss while it is one of the two newest, later no more. */
 void delivery_inserted_silence(struct delivery *d, int64_t start_us, uint64_t frames);
 
 #endif

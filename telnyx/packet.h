@@ -1,7 +1,8 @@
-/* A captured packet from its link layer down to the payload of UDP or of a TCP segment: Ethernet with any number of VLAN tags,
- * Linux cooked 1 and 2, BSD loopback, raw IP; IPv4 with options, IPv6 with extension headers (IEEE 802.3,
- * 802.1Q; LINKTYPE_LINUX_SLL and _SLL2 of the pcap registry; RFC 791, RFC 8200, RFC 768, RFC 9293). Fragments
- * are recognised and not put together, nor are segments. Bytes in, structs out: no socket, no heap, no clock. Thread: any. */
+/* A captured packet from its link layer down to the payload of UDP or of a TCP segment: Ethernet with any
+ * number of VLAN tags, Linux cooked 1 and 2, BSD loopback, raw IP; IPv4 with options, IPv6 with extension
+ * headers (IEEE 802.3, 802.1Q; LINKTYPE_LINUX_SLL and _SLL2 of the pcap registry; RFC 791, RFC 8200, RFC 768,
+ * RFC 9293). Fragments are recognised and not put together, nor are segments. Bytes in, structs out: no
+ * socket, no heap, no clock. Thread: any. */
 #ifndef TELNYX_PACKET_H
 #define TELNYX_PACKET_H
 

@@ -27,8 +27,8 @@ struct rtp {
   size_t sent_bytes;      /* its length on the wire */
 };
 
-/* What a datagram must have to be taken for RTP: version 2, a payload type that is none of RTCP's, lengths that
- * agree. `bytes` of `sent_bytes` were captured. */
+/* What a datagram must have to be taken for RTP: version 2, a payload type that is none of RTCP's, lengths
+ * that agree. `bytes` of `sent_bytes` were captured. */
 bool rtp_read(const uint8_t *data, size_t bytes, size_t sent_bytes, struct rtp *out);
 
 struct rtp_event {

@@ -1,4 +1,5 @@
-/* agent/diagnosis.c: what is fed to the meters becomes findings, each with its name, its limits' severity and its time. */
+/* agent/diagnosis.c: what is fed to the meters becomes findings, each with its name, its limits' severity and
+ * its time. */
 #include "agent/diagnosis.h"
 
 #include <setjmp.h>
@@ -69,7 +70,8 @@ static void play(struct rig *r, int64_t until_ms, unsigned tracks) {
 
 enum { ANY = FINDING_KINDS };
 
-/* Of one kind, or ANY. "echo 0 medium 1000-2000; …": finding, track, severity, start and end in s (open: none), as the words begin. */
+/* Of one kind, or ANY. "echo 0 medium 1000-2000; …": finding, track, severity, start and end in s (open:
+ * none), as the words begin. */
 static void expect_of(const struct rig *r, unsigned kind, const char *expected) {
   struct finding_facts f;
   char got[1024] = "";

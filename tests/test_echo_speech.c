@@ -1,6 +1,6 @@
-/* dsp/echo.c on recorded speech, G.711-coded both ways: delays and losses over their range, noise, double talk,
- * clocks that drift apart; and no echo where there is none: in a real call of two tracks, and with talkers who
- * never heard each other. Audio of $SIDETONE_SHARED/data/audio; its owners are named there. */
+/* dsp/echo.c on recorded speech, G.711-coded both ways: delays and losses over their range, noise, double
+ * talk, clocks that drift apart; and no echo where there is none: in a real call of two tracks, and with
+ * talkers who never heard each other. Audio of $SIDETONE_SHARED/data/audio; its owners are named there. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

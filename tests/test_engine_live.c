@@ -152,7 +152,8 @@ static void what_is_wrong_now_is_shown_live_only(void **state) {
   world_free(w);
 }
 
-/* Nobody speaks on hold, and nothing comes after the hang-up, though the socket is up for some seconds yet. */
+/* Nobody speaks on hold, and nothing comes after the hang-up, though the socket is up for some seconds
+ * yet. */
 static void silence_is_expected_on_hold_and_behind_the_end(void **state) {
   (void)state;
   for (int held = 0; held < 2; held++) {

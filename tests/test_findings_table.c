@@ -1,4 +1,5 @@
-/* dsp/findings_table.c: the limits of voice-quality.md 5, types and severities of its section 8, the words. */
+/* dsp/findings_table.c: the limits of voice-quality.md 5, types and severities of its section 8, the
+ * words. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

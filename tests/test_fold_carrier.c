@@ -4,8 +4,8 @@
 #define CARRIER  "metadata.sidetone.quality.carrier"
 #define DISPUTED "metadata.sidetone.quality.disputed"
 
-/* A leg that hung up with this member in the payload; 20 s of inbound media, of which every `lose_each`-th frame is
- * missing (0: none, -1: no media at all). */
+/* A leg that hung up with this member in the payload; 20 s of inbound media, of which every `lose_each`-th
+ * frame is missing (0: none, -1: no media at all). */
 static struct facts *leg(const char *member, int lose_each) {
   struct facts *facts = facts_new(LEG);
   char payload[1024];

@@ -1,4 +1,5 @@
-/* What tshark 4.0 prints of the same packets, taken from it by hand; tests/e2e/test_captures.py asks it anew. */
+/* What tshark 4.0 prints of the same packets, taken from it by hand; tests/e2e/test_captures.py asks it
+ * anew. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -92,7 +93,8 @@ static void first_number_zero(void **state) {
   assert_int_equal(rtp_peer_lost(&p), 0);
 }
 
-/* Events: their time is the predecessor's, their timestamp is not. Eight of them at one timestamp, then sound. */
+/* Events: their time is the predecessor's, their timestamp is not. Eight of them at one timestamp, then
+ * sound. */
 static void events(void **state) {
   (void)state;
   struct rtp_peer p = {0};

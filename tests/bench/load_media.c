@@ -1,18 +1,21 @@
-/* Calls that carry media, as Telnyx brings them: a WebSocket a call, `connected`, `start`, media frames of both tracks (or
- * one) in real time, `stop`, close. All from one process that is light enough to run beside what it loads.
+/* Calls that carry media, as Telnyx brings them: a WebSocket a call, `connected`, `start`, media frames of
+ * both tracks (or one) in real time, `stop`, close. All from one process that is light enough to run beside
+ * what it loads.
  *
- *   load_media HOST PORT SECONDS PTIME_MS TRACKS WAV LEGS     LEGS: a file, one call_control_id a line, each a call
+ *   load_media HOST PORT SECONDS PTIME_MS TRACKS WAV LEGS     LEGS: a file, a call_control_id a line
  *
- * The calls come up evenly over RAMP_S, each lasts SECONDS, and within a packet time their frames are spread evenly, so the
- * load has no beat; a wake-up sends what has come due, about a millisecond's worth. The sound is that of WAV (stereo mu-law,
- * 8 kHz), each call at a place of its own. A frame's text is made once a call: sequence, chunk, timestamp and payload have a
- * fixed width and are written over, and the mask key is 0 (RFC 6455 5.3 leaves its choice to the client), so that masking is
- * no work. It never blocks: where the socket takes nothing, the call's frames of that packet time are skipped, as lost
- * frames are (chunk and sequence go on).
+ * The calls come up evenly over RAMP_S, each lasts SECONDS, and within a packet time their frames are spread
+ * evenly, so the load has no beat; a wake-up sends what has come due, about a millisecond's worth. The sound
+ * is that of WAV (stereo mu-law, 8 kHz), each call at a place of its own. A frame's text is made once a call:
+ * sequence, chunk, timestamp and payload have a fixed width and are written over, and the mask key is 0 (RFC
+ * 6455 5.3 leaves its choice to the client), so that masking is no work. It never blocks: where the socket
+ * takes nothing, the call's frames of that packet time are skipped, as lost frames are (chunk and sequence go
+ * on).
  *
- * Prints one line: sockets, frames sent and skipped, calls that broke off or were never closed, seconds, CPU seconds of its
- * own, how late frames were sent (p50, p99, longest, ms from when they were due: where that is long, it had no core, and the
- * load was not even), and how long after its own end the server closed the last call (a server that kept up does so at once). */
+ * Prints one line: sockets, frames sent and skipped, calls that broke off or were never closed, seconds, CPU
+ * seconds of its own, how late frames were sent (p50, p99, longest, ms from when they were due: where that is
+ * long, it had no core, and the load was not even), and how long after its own end the server closed the last
+ * call (a server that kept up does so at once). */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>

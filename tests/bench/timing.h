@@ -1,5 +1,5 @@
-/* Times of small steps: CPU time of this process, median of ROUNDS; cycles are those of the time stamp counter in
- * that time. */
+/* Times of small steps: CPU time of this process, median of ROUNDS; cycles are those of the time stamp
+ * counter in that time. */
 #ifndef TESTS_BENCH_TIMING_H
 #define TESTS_BENCH_TIMING_H
 
@@ -16,8 +16,8 @@ static inline double seconds(clockid_t clock) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Of the processor's time stamp counter; 0 where there is none. Counted once, over a spell of wall time: while
- * a step is timed, others may have the processor. */
+/* Of the processor's time stamp counter; 0 where there is none. Counted once, over a spell of wall time:
+ * while a step is timed, others may have the processor. */
 static inline double cycles_a_ns(void) {
 #if defined(__x86_64__)
   static double known;

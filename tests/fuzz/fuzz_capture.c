@@ -1,5 +1,5 @@
-/* Input: a byte that chooses the link layer, then a captured packet; the same bytes also as a UDP payload, cut
- * by as many bytes as the first one says. Nothing that is read may lie outside of it. */
+/* Input: a byte that chooses the link layer, then a captured packet; the same bytes also as a UDP payload,
+ * cut by as many bytes as the first one says. Nothing that is read may lie outside of it. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>

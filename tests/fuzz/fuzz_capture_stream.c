@@ -1,5 +1,5 @@
-/* Input: 16 bytes a packet of one RTP stream: steps of time, number and timestamp, payload type, the beginning
- * of the payload. Whatever comes, the books must balance and the document must be one. */
+/* Input: 16 bytes a packet of one RTP stream: steps of time, number and timestamp, payload type, the
+ * beginning of the payload. Whatever comes, the books must balance and the document must be one. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
