@@ -17,7 +17,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dsp/codec.h"
 #include "dsp/echo.h"
 #include "dsp/findings.h"
 #include "dsp/signal.h"
@@ -54,9 +53,11 @@ void diagnosis_frame(struct diagnosis *d, int track, int64_t place_ms, int64_t d
 /* A window of 10 s of the delivery is full; NaN for what is not known. */
 void diagnosis_delivery(struct diagnosis *d, int track, int64_t start_ms, double r, double loss_pct,
                         double ta_ms);
+/* As presence_hold(). */
 void diagnosis_hold(struct diagnosis *d, int64_t at_ms, bool on);
 /* The call is over, though the stream is not: that nothing comes any more is right. */
 void diagnosis_over(struct diagnosis *d, int64_t at_ms);
+/* Tells holes that last, and closes what has waited long enough to be joined. */
 void diagnosis_tick(struct diagnosis *d, int64_t now_ms);
 /* Nothing more comes, and the detector has said all: what waits is decided. */
 void diagnosis_end(struct diagnosis *d, int64_t end_ms);

@@ -81,7 +81,7 @@ static double ta_ms_of(const struct stream_track *t) {
   return figures.ta_ms.absent ? NAN : figures.ta_ms.value;
 }
 
-/* R below 70 is a finding of loss: a codec that has so little by itself is none. */
+/* R below 70 is a finding of loss. Of a window without loss it is the codec's own, and no finding. */
 static void judge(struct stream_track *t, const struct delivery_newest *w, double ta_ms) {
   double r = w->r > DELIVERY_R_ABSENT ? w->r : NAN;
   if (w->ppl_pct == 0) r = EMODEL_R_CEILING_NB;

@@ -78,8 +78,8 @@ bool coded_takes_bursts(const struct codec *codec) {
 
 /* ---- rating ---- */
 
-/* Where bursty loss was measured its Bpl stands for the burst ratio: never both at once, and so that R
- * never rises with the ratio, none with random loss either. */
+/* A row with a Bpl of bursty loss takes that one in place of the burst ratio. The ratio is left out of random
+ * loss too: else R would rise where the ratio passes `bursty_from`. */
 static struct emodel_inputs inputs_of(const struct impairment *row, double ppl_pct, double burst_ratio) {
   struct emodel_inputs in = emodel_defaults;
   in.ie = row->ie;

@@ -3,7 +3,7 @@
  * Modes change within a stretch, by themselves (AMR-WB, OPUS) or by a new `start`. R is one scale for all
  * codecs (voice-quality.md 1.6), so each mode gets the R it would have had with the stretch's loss, and
  * the stretch the mean of those by time. One mode without an Ie, or without a Bpl under loss, leaves the
- * stretch without R: the others are not it.
+ * stretch without R: that of the others alone is not the stretch's.
  *
  * Use: coded_add() for each frame with sound, coded_rate() at the end. No heap, no clock; one thread. */
 #ifndef DSP_CODED_H

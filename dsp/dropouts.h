@@ -3,7 +3,7 @@
  *
  * Inserted silence: 1 to 10 whole frames of the codec (its ptime) of idle code, beginning and ending on
  * such a frame's border (to 1 ms: speech may pass through zero there), with sound above -45 dBov within
- * 40 ms before and after. Counted when that one has come.
+ * 40 ms before and after. Counted when the sound behind it has come.
  * Repeated: 20 ms equal to the 20 ms before, and above -60 dBov (DC removed). Runs of more than 10 are
  * a tone generator's (400 and 450 Hz repeat every 20 ms) or a stuck sender's and counted apart.
  * A run is counted when it is over. Plain state, one thread. */

@@ -1,7 +1,5 @@
 #include "dsp/signal_facts.h"
 
-#include <math.h>
-
 #define SUM(member_)      FIELD(signal_facts, member_, FIELD_U64, MERGE_SUM)
 #define SUM_REAL(member_) FIELD(signal_facts, member_, FIELD_F64, MERGE_SUM)
 
