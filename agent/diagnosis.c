@@ -5,11 +5,8 @@
 
 #include "dsp/presence.h"
 
-enum {
-  TRACKS = PRESENCE_TRACKS,
-  INBOUND = 0,
-  SPEECH_MIN_MS = 1000 /* in a window, else its active level is that of the room of somebody who listens */
-};
+/* In a window, else its active level is that of the room of somebody who listens. */
+enum { SPEECH_MIN_MS = 1000 };
 
 struct diagnosis {
   diagnosis_sink sink;
@@ -22,7 +19,7 @@ struct diagnosis {
     uint64_t windows; /* ordinal of the newest window judged */
     bool came;
     int64_t arrival_ms; /* of the newest frame */
-  } track[TRACKS];
+  } track[TRACK_COUNT];
   struct presence presence;
   bool over; /* presence has had its end */
   struct findings findings;
@@ -47,7 +44,7 @@ static void on_presence(void *arg, const struct presence_note *note) {
 /* Only inbound can hold an echo of what we send. */
 static void on_echo(void *arg, const struct echo_verdict *v) {
   struct diagnosis *d = arg;
-  findings_value(&d->findings, FINDING_ECHO, INBOUND, v->start_ms, v->found ? v->erl_db : INFINITY,
+  findings_value(&d->findings, FINDING_ECHO, TRACK_INBOUND, v->start_ms, v->found ? v->erl_db : INFINITY,
                  v->found ? v->delay_ms : NAN);
 }
 
@@ -86,7 +83,7 @@ static void judge_window(struct diagnosis *d, int track) {
 /* ---- life ------------------------------------------------------------------------------------ */
 
 size_t diagnosis_bytes(void) {
-  return sizeof(struct diagnosis) + echo_bytes() + TRACKS * signal_bytes();
+  return sizeof(struct diagnosis) + echo_bytes() + TRACK_COUNT * signal_bytes();
 }
 
 struct diagnosis *diagnosis_create(diagnosis_sink sink, void *arg) {
@@ -96,13 +93,13 @@ struct diagnosis *diagnosis_create(diagnosis_sink sink, void *arg) {
   d->arg = arg;
   d->echo = malloc(echo_bytes());
   bool whole = d->echo != NULL;
-  for (int t = 0; t < TRACKS; t++) whole = (d->track[t].signal = malloc(signal_bytes())) && whole;
+  for (int t = 0; t < TRACK_COUNT; t++) whole = (d->track[t].signal = malloc(signal_bytes())) && whole;
   if (!whole) {
     diagnosis_free(d);
     return NULL;
   }
   echo_init(d->echo, on_echo, d);
-  for (int t = 0; t < TRACKS; t++) signal_init(d->track[t].signal);
+  for (int t = 0; t < TRACK_COUNT; t++) signal_init(d->track[t].signal);
   presence_init(&d->presence, on_presence, d);
   findings_init(&d->findings);
   return d;
@@ -110,7 +107,7 @@ struct diagnosis *diagnosis_create(diagnosis_sink sink, void *arg) {
 
 void diagnosis_free(struct diagnosis *d) {
   if (!d) return;
-  for (int t = 0; t < TRACKS; t++) free(d->track[t].signal);
+  for (int t = 0; t < TRACK_COUNT; t++) free(d->track[t].signal);
   free(d->echo);
   free(d);
 }
@@ -182,13 +179,13 @@ void diagnosis_over(struct diagnosis *d, int64_t at_ms) {
 void diagnosis_tick(struct diagnosis *d, int64_t now_ms) {
   int64_t until_ms = now_ms;
   if (!d->over) presence_tick(&d->presence, now_ms);
-  for (int t = 0; t < TRACKS; t++)
+  for (int t = 0; t < TRACK_COUNT; t++)
     if (d->track[t].came && d->track[t].arrival_ms < until_ms) until_ms = d->track[t].arrival_ms;
   findings_tick(&d->findings, until_ms);
 }
 
 void diagnosis_end(struct diagnosis *d, int64_t end_ms) {
-  for (int t = 0; t < TRACKS; t++) {
+  for (int t = 0; t < TRACK_COUNT; t++) {
     signal_flush(d->track[t].signal);
     judge_window(d, t);
   }

@@ -5,11 +5,9 @@
 #include <string.h>
 
 #include "dsp/echo_track.h"
+#include "dsp/track.h"
 
 enum {
-  INBOUND = 0,
-  OUTBOUND = 1,
-  TRACKS = 2,
   LEAD_HOPS = 30 / ECHO_HOP_MS, /* lags before zero, see echo.h */
   LAGS = LEAD_HOPS + ECHO_LAG_MAX_HOPS + 1,
   REACH = 30 * ECHO_MS, /* of the fine stage, to both sides */
@@ -49,7 +47,7 @@ struct echo {
   echo_sink sink;
   void *arg;
   const struct kernels *kernels;
-  struct echo_track track[TRACKS];
+  struct echo_track track[TRACK_COUNT];
   int64_t next_hop;  /* to be looked at */
   int64_t round_hop; /* first of the round, -1: none yet */
   bool searching;    /* the fine stage */
@@ -69,8 +67,8 @@ void echo_init(struct echo *e, echo_sink sink, void *arg) {
   e->arg = arg;
   e->kernels = kernels_best();
   e->round_hop = -1;
-  echo_track_init(&e->track[INBOUND], false, e->ring_in, RING_IN);
-  echo_track_init(&e->track[OUTBOUND], true, e->ring_out, RING_OUT);
+  echo_track_init(&e->track[TRACK_INBOUND], false, e->ring_in, RING_IN);
+  echo_track_init(&e->track[TRACK_OUTBOUND], true, e->ring_out, RING_OUT);
 }
 
 /* ---- a round ---------------------------------------------------------------------------------- */
@@ -98,7 +96,7 @@ static void end_round(struct echo *e, int64_t hop, bool found, double delay_ms, 
 /* ---- coarse: envelopes ------------------------------------------------------------------------ */
 
 static void coarse_hop(struct echo *e, int64_t hop) {
-  const struct echo_track *in = &e->track[INBOUND], *out = &e->track[OUTBOUND];
+  const struct echo_track *in = &e->track[TRACK_INBOUND], *out = &e->track[TRACK_OUTBOUND];
   struct coarse *c = &e->coarse;
   int32_t y = in->level[hop % ECHO_LEVELS];
   int16_t x[LAGS];
@@ -154,9 +152,9 @@ static void fine_hop(struct echo *e, int64_t hop) {
   enum { WINDOW = ECHO_HOP + FINE_LAGS - 1 };
   int16_t x[WINDOW], y[ECHO_HOP];
   int64_t from = hop * ECHO_HOP - f->lag - REACH;
-  if (!echo_track_has(&e->track[OUTBOUND], from, from + WINDOW)) return;
-  echo_track_copy(&e->track[OUTBOUND], from, x, WINDOW);
-  echo_track_copy(&e->track[INBOUND], hop * ECHO_HOP, y, ECHO_HOP);
+  if (!echo_track_has(&e->track[TRACK_OUTBOUND], from, from + WINDOW)) return;
+  echo_track_copy(&e->track[TRACK_OUTBOUND], from, x, WINDOW);
+  echo_track_copy(&e->track[TRACK_INBOUND], hop * ECHO_HOP, y, ECHO_HOP);
   int64_t sum = 0, squares = 0;
   for (int i = 0; i < ECHO_HOP; i++) {
     f->y += y[i];
@@ -222,7 +220,7 @@ static void fine_block(struct echo *e, int64_t hop) {
 /* ---- hops that both tracks know ----------------------------------------------------------------- */
 
 static bool is_eligible(const struct echo *e, int64_t hop) {
-  const struct echo_track *in = &e->track[INBOUND], *out = &e->track[OUTBOUND];
+  const struct echo_track *in = &e->track[TRACK_INBOUND], *out = &e->track[TRACK_OUTBOUND];
   int at = (int)(hop % ECHO_LEVELS);
   return out->usable[at] && in->usable[at] && hop - ECHO_LAG_MAX_HOPS >= out->since_hop &&
          in->frame_energy[at] * LOUDER_NUMERATOR <= out->frame_energy[at] * LOUDER_DENOMINATOR &&
@@ -247,7 +245,7 @@ static void look_at(struct echo *e, int64_t hop) {
 }
 
 static void look(struct echo *e) {
-  const struct echo_track *in = &e->track[INBOUND], *out = &e->track[OUTBOUND];
+  const struct echo_track *in = &e->track[TRACK_INBOUND], *out = &e->track[TRACK_OUTBOUND];
   int64_t end = in->end / ECHO_HOP, out_end = (out->end - REACH) / ECHO_HOP;
   if (out_end < end) end = out_end;
   int64_t newest = (in->end > out->end ? in->end : out->end) / ECHO_HOP;

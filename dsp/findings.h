@@ -41,6 +41,7 @@
 #include <stdint.h>
 
 #include "dsp/fields.h"
+#include "dsp/track.h"
 
 /* Stored as numbers: new ones go to the end. */
 enum finding_kind {
@@ -67,8 +68,8 @@ enum finding_kind {
 enum finding_severity { FINDING_LOW, FINDING_MEDIUM, FINDING_HIGH, FINDING_CRITICAL };
 
 enum {
-  FINDING_BOTH_TRACKS = -1, /* of the call, not of a track */
-  FINDING_LANES = 3,        /* track 0, track 1, the call */
+  FINDING_BOTH_TRACKS = -1,        /* of the call, not of a track */
+  FINDING_LANES = TRACK_COUNT + 1, /* the tracks, the call */
   FINDING_ROWS_MAX = 64,
   FINDING_ROWS_MEDIUM = 48, /* rows that any severity may take */
   FINDING_CRITERIA_MAX = 2,

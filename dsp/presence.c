@@ -29,7 +29,7 @@ void presence_init(struct presence *p, presence_sink sink, void *arg) {
   p->sink = sink;
   p->arg = arg;
   p->air_ms = -1;
-  for (int t = 0; t < PRESENCE_TRACKS; t++) p->way[t].start_ms = -1;
+  for (int t = 0; t < TRACK_COUNT; t++) p->way[t].start_ms = -1;
 }
 
 /* ---- holes in the media ---------------------------------------------------------------------- */
@@ -182,7 +182,7 @@ static void take_run(struct presence *p, int64_t from, int64_t to, uint8_t slot)
   int64_t from_ms = from * PRESENCE_SLOT_MS, length_ms = (to - from) * PRESENCE_SLOT_MS;
   if (p->slots_held) return;
   bool speech = false;
-  for (int t = 0; t < PRESENCE_TRACKS; t++) {
+  for (int t = 0; t < TRACK_COUNT; t++) {
     unsigned own = marks_of(slot, t), other = marks_of(slot, 1 - t);
     speech = speech || (own & SPEECH);
     if (own & (SPEECH | LOUD))
@@ -201,7 +201,7 @@ static void apply_hold(struct presence *p) {
   p->slots_held = p->hold[0].on;
   p->hold_count--;
   memmove(&p->hold[0], &p->hold[1], (size_t)p->hold_count * sizeof p->hold[0]);
-  for (int t = 0; t < PRESENCE_TRACKS; t++) way_end(p, t, at_ms);
+  for (int t = 0; t < TRACK_COUNT; t++) way_end(p, t, at_ms);
   air_end(p, at_ms);
 }
 
@@ -222,7 +222,7 @@ static void decide(struct presence *p, int64_t to) {
 
 static void decide_known(struct presence *p) {
   int64_t known = INT64_MAX;
-  for (int t = 0; t < PRESENCE_TRACKS; t++) {
+  for (int t = 0; t < TRACK_COUNT; t++) {
     known = smaller(known, p->speech_slot[t]);
     if (p->level_slot[t] > 0)
       known = smaller(known, p->level_slot[t]);
@@ -270,7 +270,7 @@ void presence_frame(struct presence *p, int track, int64_t place_ms, int64_t dur
 
 void presence_hold(struct presence *p, int64_t at_ms, bool on) {
   if (p->held == on) return;
-  for (int t = 0; t < PRESENCE_TRACKS; t++) media_hold(p, t, at_ms, on);
+  for (int t = 0; t < TRACK_COUNT; t++) media_hold(p, t, at_ms, on);
   p->held = on;
   if (p->hold_count == PRESENCE_HOLDS) decide(p, p->hold[0].slot);
   p->hold[p->hold_count].slot = slot_of(at_ms);
@@ -278,12 +278,12 @@ void presence_hold(struct presence *p, int64_t at_ms, bool on) {
 }
 
 void presence_tick(struct presence *p, int64_t now_ms) {
-  for (int t = 0; t < PRESENCE_TRACKS; t++) media_tick(p, t, now_ms);
+  for (int t = 0; t < TRACK_COUNT; t++) media_tick(p, t, now_ms);
 }
 
 void presence_end(struct presence *p, int64_t end_ms) {
   decide(p, larger(p->speech_slot[0], p->speech_slot[1]));
-  for (int t = 0; t < PRESENCE_TRACKS; t++) {
+  for (int t = 0; t < TRACK_COUNT; t++) {
     const struct presence_way *w = &p->way[t];
     if (p->media[t].pending) confirm_hole(p, t);
     media_tick(p, t, end_ms);

@@ -27,8 +27,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dsp/track.h"
+
 enum {
-  PRESENCE_TRACKS = 2,
   PRESENCE_HOLE_MS = 2000,    /* no media beyond it */
   PRESENCE_CONFIRM_MS = 1000, /* until frames of a hole are missing and not late */
   PRESENCE_SILENT_MS = 10000, /* one-way, of a track never heard */
@@ -80,15 +81,15 @@ struct presence_way {
 struct presence {
   presence_sink sink;
   void *arg;
-  struct presence_media media[PRESENCE_TRACKS];
-  struct presence_way way[PRESENCE_TRACKS];
+  struct presence_media media[TRACK_COUNT];
+  struct presence_way way[TRACK_COUNT];
   bool held;       /* as the media see it */
   bool slots_held; /* as the slots at `cursor` see it */
   bool air_open;
-  int64_t air_ms;                                                    /* start of mutual silence, -1: none */
-  int64_t cursor;                                                    /* slots before it are decided */
-  int64_t speech_slot[PRESENCE_TRACKS], level_slot[PRESENCE_TRACKS]; /* told up to there */
-  int64_t first_slot[PRESENCE_TRACKS];                               /* of the decisions told */
+  int64_t air_ms;                                            /* start of mutual silence, -1: none */
+  int64_t cursor;                                            /* slots before it are decided */
+  int64_t speech_slot[TRACK_COUNT], level_slot[TRACK_COUNT]; /* told up to there */
+  int64_t first_slot[TRACK_COUNT];                           /* of the decisions told */
   int hold_count;
   struct {
     int64_t slot;

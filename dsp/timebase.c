@@ -321,10 +321,6 @@ uint64_t timebase_unassigned(const struct timebase *t) {
 
 /* ---- names ---- */
 
-const char *track_name(int track) {
-  return track == TRACK_OUTBOUND ? "outbound" : "inbound";
-}
-
 const char *chunk_scope_name(enum chunk_scope scope) {
   return scope == CHUNK_SHARED ? "shared" : "per_track";
 }

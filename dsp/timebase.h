@@ -12,10 +12,9 @@
 #include <stdint.h>
 
 #include "dsp/codec.h"
+#include "dsp/track.h"
 
-enum { TIMEBASE_EVENTS = 50, TRACK_COUNT = 2 };
-enum track { TRACK_INBOUND, TRACK_OUTBOUND };
-const char *track_name(int track); /* "inbound", "outbound" */
+enum { TIMEBASE_EVENTS = 50 };
 
 enum chunk_scope { CHUNK_UNDECIDED, CHUNK_PER_TRACK, CHUNK_SHARED };
 enum ts_unit { TS_UNDECIDED, TS_UNKNOWN, TS_MS, TS_RTP_TICKS, TS_SAMPLES, TS_US, TS_FRAMES };
