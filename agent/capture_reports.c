@@ -95,8 +95,6 @@ static struct row *row_of(struct capture_reports *reports, uint32_t ssrc, const 
 
 static void take_sender(struct row *row, const struct rtcp_sender *sender, int64_t wall_ns) {
   row->report.sr++;
-  row->report.has_sender = true;
-  row->report.sender = *sender;
   size_t at = row->sent_count++ % SENT_KEPT;
   row->sent[at].ntp_middle = rtcp_ntp_middle(sender->ntp);
   row->sent[at].wall_ns = wall_ns;
@@ -112,7 +110,7 @@ static void take_round_trip(struct row *row, const struct rtcp_report *block, in
     if (!rtcp_round_trip(block->lsr + since, block->lsr, block->dlsr, &units)) return;
     uint64_t us = (uint64_t)units * 1000000 / 65536;
     struct capture_report *r = &row->report;
-    if (r->rtt_count++ == 0 || us < r->rtt_min_us) r->rtt_min_us = us;
+    r->rtt_count++;
     r->rtt_sum_us += us;
     return;
   }
@@ -178,14 +176,10 @@ static void add(struct capture_report *into, const struct capture_report *from) 
   into->rr += from->rr;
   into->xr += from->xr;
   into->bye += from->bye;
-  if (from->has_sender) into->sender = from->sender;
   if (from->has_block) into->block = from->block;
   if (from->has_voip) into->voip = from->voip;
-  into->has_sender |= from->has_sender;
   into->has_block |= from->has_block;
   into->has_voip |= from->has_voip;
-  if (from->rtt_count > 0 && (into->rtt_count == 0 || from->rtt_min_us < into->rtt_min_us))
-    into->rtt_min_us = from->rtt_min_us;
   into->rtt_count += from->rtt_count;
   into->rtt_sum_us += from->rtt_sum_us;
 }

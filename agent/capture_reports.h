@@ -20,11 +20,10 @@ struct capture_reports;
 /* Of one stream. */
 struct capture_report {
   uint64_t sr, rr, xr, bye; /* its sender's reports; reports on it; extended reports on it; its end */
-  bool has_sender, has_block, has_voip;
-  struct rtcp_sender sender; /* the newest of each */
-  struct rtcp_report block;
+  bool has_block, has_voip;
+  struct rtcp_report block; /* the newest of each */
   struct rtcp_voip voip;
-  uint64_t rtt_count, rtt_sum_us, rtt_min_us;
+  uint64_t rtt_count, rtt_sum_us;
 };
 
 struct capture_reports *capture_reports_new(void); /* NULL: no memory */

@@ -93,7 +93,6 @@ static void round_trips(void **state) {
   assert_int_equal(got.rr, 5);
   assert_int_equal(got.rtt_count, 2);
   assert_in_range(got.rtt_sum_us, 59900, 60000);
-  assert_in_range(got.rtt_min_us, 19950, 20000);
   capture_reports_free(r);
 }
 
