@@ -264,8 +264,19 @@ static void a_day_of_call(void **state) {
   assert_int_equal(sizeof f < 24 * 1024, 1);
 }
 
+static void a_figure_is_unknown_until_told(void **state) {
+  (void)state;
+  const struct finding_values values = finding_values_unknown();
+  for (size_t at = 0; at < sizeof values; at += sizeof(double)) {
+    double figure;
+    memcpy(&figure, (const char *)&values + at, sizeof figure);
+    assert_true(isnan(figure));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_figure_is_unknown_until_told),
       cmocka_unit_test(one_window_is_no_finding),
       cmocka_unit_test(two_windows_open_it_from_the_first),
       cmocka_unit_test(it_gets_worse_and_never_better),
