@@ -117,19 +117,21 @@ static void settle_out(struct capture_stream *s, uint64_t extended) {
 
 /* ---- sound ----------------------------------------------------------------------------------- */
 
+/* The sound's own type, or another from here on. What nobody names was taken for sound while there was nothing
+ * else: named sound begins as if nothing had come. */
 static bool begin_sound(struct capture_stream *s, const struct capture_type *type, uint32_t timestamp,
                         uint32_t ptime_us) {
-  if (s->delivery == NULL) {
-    s->delivery = malloc(delivery_bytes());
-    if (s->delivery == NULL) return false;
+  if (s->delivery == NULL) s->delivery = malloc(delivery_bytes());
+  if (s->delivery == NULL) return false;
+  if (s->begun == NULL || s->begun->kind == CAPTURE_UNNAMED) {
     delivery_init(s->delivery);
     s->sound_us = s->ticked_us = s->arrival_us;
+    s->format_changes = 0;
   } else {
     s->format_changes++;
-    uint32_t clock_hz = s->begun->name.clock_hz;
-    s->base_us = bounded(s->base_us + (clock_hz ? ticks_us(s->ticks, clock_hz) : 0) + s->ptime_us);
-    s->ticks = 0;
+    s->base_us = bounded(s->base_us + ticks_us(s->ticks, s->begun->name.clock_hz) + s->ptime_us);
   }
+  s->ticks = 0;
   s->timestamp = timestamp;
   s->begun = type;
   s->ptime_us = ptime_us;
@@ -184,9 +186,28 @@ static struct delivery_result deliver(struct capture_stream *s, struct delivery_
   return delivery_frame(s->delivery, in);
 }
 
+/* A packet that came too late to be what it is, behind sound with a higher number: it only fills the hole it
+ * has left. Its own times say nothing about that sound's. */
+static void fill_hole(struct capture_stream *s, uint64_t extended) {
+  uint64_t number = sound_number(s, extended);
+  struct delivery_input in = {.number = number,
+                              .media_us = media_of(s, number, s->ticks) + s->arrival_us - s->place_arrival_us,
+                              .sid = true};
+  deliver(s, &in);
+}
+
+static bool is_behind_sound(const struct capture_stream *s, uint64_t extended) {
+  return s->begun != NULL && (int64_t)(extended - s->sound_high) < 0;
+}
+
 static void take_sound(struct capture_stream *s, const struct capture_rtp *p, const struct capture_type *type,
                        uint64_t extended) {
   bool other = type->kind != CAPTURE_NOISE && (s->begun == NULL || type->codec != s->begun->codec);
+  bool soon_after = (int64_t)(s->sound_high - extended) <= LEDGER_DEPTH;
+  if (other && is_behind_sound(s, extended) && soon_after) {
+    fill_hole(s, extended);
+    return;
+  }
   if (other && !begin_sound(s, type, p->timestamp, s->ptime_us ? s->ptime_us : DEFAULT_PTIME_US)) return;
   uint64_t number = sound_number(s, extended);
   int64_t ticks = bounded(s->ticks + (int32_t)(p->timestamp - s->timestamp));
@@ -202,17 +223,11 @@ static void take_sound(struct capture_stream *s, const struct capture_rtp *p, co
   s->place_arrival_us = s->arrival_us;
 }
 
-/* A packet that is no sound. One that comes after sound with a higher number has left a hole there, which it
- * fills; its own times say nothing about the sound's. */
+/* A packet that is no sound. */
 static void take_other(struct capture_stream *s, uint64_t extended) {
   if (is_out(s, extended)) return;
-  if (s->delivery != NULL && (int64_t)(extended - s->sound_high) < 0) {
-    uint64_t number = sound_number(s, extended);
-    struct delivery_input in = {
-        .number = number,
-        .media_us = media_of(s, number, s->ticks) + s->arrival_us - s->place_arrival_us,
-        .sid = true};
-    deliver(s, &in);
+  if (is_behind_sound(s, extended)) {
+    fill_hole(s, extended);
     return;
   }
   put_out(s, extended);
