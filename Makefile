@@ -102,6 +102,12 @@ $(OUT)/tools/%: tests/tools/%.c $(LIBRARY)
 	@echo "  CC $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(OUT)/tools/$*.d -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
 
+# The files that may use more of the processor than the rest; they are asked for at run time.
+ifneq ($(filter x86_64-%,$(shell $(CC) -dumpmachine)),)
+$(OUT)/obj/dsp/kernels_avx2.o $(OUT)/obj/dsp/correlate_avx2.o: CFLAGS += -mavx2
+build/fuzz/obj/dsp/kernels_avx2.o build/fuzz/obj/dsp/correlate_avx2.o: CPPFLAGS += -mavx2
+endif
+
 -include $(OBJECTS:.o=.d) $(TESTS:=.d) $(TOOLS:=.d)
 
 debug:
@@ -189,6 +195,12 @@ oom-brief: build/sidetone build/oom/fail_alloc.so
 build/bench/bench: tests/bench/bench.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
+build/bench/quality: tests/bench/quality.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
+build/bench/pair: tests/bench/pair.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
 build/bench/load_webhooks: tests/bench/load_webhooks.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS)
@@ -198,9 +210,11 @@ build/bench/load_media: tests/bench/load_media.c $(LIBRARY)
 build/bench/bare_drain: tests/bench/bare_drain.c $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDFLAGS) $(PKG_LIBS)
-bench: build/sidetone build/bench/bench build/bench/load_webhooks build/bench/load_media \
-  build/bench/bare_drain $(SERVICES)
+bench: build/sidetone build/bench/bench build/bench/quality build/bench/pair build/bench/load_webhooks \
+  build/bench/load_media build/bench/bare_drain $(SERVICES)
 	@build/bench/bench build/sidetone fixtures/demo build/bench
+	@build/bench/quality
+	@build/bench/pair
 	@SIDETONE=build/sidetone tests/bench/sinks.py build/bench/sinks
 
 # Both cores build; the tests themselves run one after the other.

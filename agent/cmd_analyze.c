@@ -10,6 +10,7 @@
 #include "agent/capture.h"
 #include "agent/capture_file.h"
 #include "agent/cli.h"
+#include "agent/file_quality.h"
 #include "agent/fold.h"
 #include "agent/labels.h"
 #include "agent/sound.h"
@@ -33,6 +34,7 @@ struct arguments {
 
 struct analysis {
   struct speech *speech;
+  struct file_quality *quality; /* NULL: not asked for, or there is no sound */
   enum output output;
   bool seen[2], headed;
   int64_t duration_ms;
@@ -74,6 +76,10 @@ static struct part *part_of(const struct analysis *a) {
   }
   speech_facts(a->speech, a->duration_ms, part->speech);
   for (int i = 0; i < TRACK_COUNT; i++) part->speech->present[i] = part->track[i].seen = a->seen[i];
+  if (a->quality != NULL && !file_quality_part(a->quality, part)) {
+    part_free(part);
+    return NULL;
+  }
   return part;
 }
 
@@ -93,8 +99,10 @@ static int print_json(const struct analysis *a, const struct config *config) {
   json_t *document = fold(facts, &options, &summary);
   json_t *sidetone = json_object_get(json_object_get(document, "metadata"), "sidetone");
   json_t *ai_speech = json_object_get(json_object_get(document, "aiAnalysis"), "speech");
-  json_t *out = json_pack("{s:{s:O*}, s:{}, s:{s:{s:O*}}}", "aiAnalysis", "speech", ai_speech, "quality",
-                          "metadata", "sidetone", "speech", json_object_get(sidetone, "speech"));
+  json_t *out =
+      json_pack("{s:{s:O*}, s:O*, s:{s:{s:O*, s:O*}}}", "aiAnalysis", "speech", ai_speech, "quality",
+                json_object_get(document, "quality"), "metadata", "sidetone", "speech",
+                json_object_get(sidetone, "speech"), "quality", json_object_get(sidetone, "quality"));
   char *text = out != NULL ? document_text(out, true, NULL) : NULL;
   if (text != NULL) puts(text);
   json_decref(out);
@@ -126,6 +134,8 @@ static void on_decision(void *arg, int64_t from_ms, int64_t to_ms, bool speech, 
       printf("%s,%lld,%d,%.4f\n", track_name(l->track), (long long)ms, speech, (double)score);
     }
   }
+  if (l->analysis->quality != NULL)
+    file_quality_speech(l->analysis->quality, l->track, from_ms, to_ms, speech);
   int64_t end_ms = to_ms < l->analysis->duration_ms ? to_ms : l->analysis->duration_ms;
   if (end_ms > from_ms) speech_feed(l->analysis->speech, l->track, from_ms, end_ms, speech);
 }
@@ -167,10 +177,12 @@ static bool hear(struct analysis *a, struct file_track *tracks, int count) {
     bool more;
     do {
       more = false;
+      if (a->quality != NULL) file_quality_second(a->quality);
       for (int i = from; i < (by_track ? from + 1 : count); i++) more |= hear_on(&tracks[i]);
     } while (more);
   }
   for (int i = 0; i < count; i++) hearing_free(tracks[i].hearing);
+  if (a->quality != NULL) file_quality_end(a->quality, a->duration_ms);
   return good;
 }
 
@@ -193,7 +205,9 @@ static int analyze_sound(struct analysis *a, char **files, int count) {
                                     .samples = count == 2 ? sound[1].samples : sound[0].samples}};
     if (a->output == OUTPUT_FRAMES) puts("track,time_ms,speech,score");
     bool two = count == 2 || sound[0].channels == 2;
-    if (!hear(a, tracks, two ? 2 : 1)) status = cli_failed("analyze", "no memory");
+    if (a->output == OUTPUT_JSON) a->quality = file_quality_open(files, sound, count);
+    if ((a->output == OUTPUT_JSON && a->quality == NULL) || !hear(a, tracks, two ? 2 : 1))
+      status = cli_failed("analyze", "no memory");
   }
   sound_free(&sound[0]);
   sound_free(&sound[1]);
@@ -348,6 +362,7 @@ static int analyze(const struct arguments *args, const struct config *config, ch
     status = cli_failed("analyze", "%s", why);
   }
   if (status == EXIT_DONE) status = print(&a, config);
+  file_quality_free(a.quality);
   free(a.speech);
   return status;
 }

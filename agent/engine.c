@@ -116,6 +116,7 @@ static void tick_socket(struct engine *e, const struct moment *at, struct socket
                   s->proof == PROOF_OWED ? "no token in the connected frame" : "no start for the key");
   }
   if (s->stream == NULL) return;
+  if (at->mono_us - s->looked_us >= LOOK_EVERY_US) socket_look(e, at, s);
   stream_tick(s->stream, at);
   if (s->unpublished_us != 0 && !e->options.published) {
     histogram_add(&e->metrics->frame_to_metric, (double)(at->mono_us - s->unpublished_us) * 1e-6);

@@ -46,6 +46,8 @@ struct engine_effects {
   /* The call's document says that it has ended, for the first time here, or again after it had come back to life. */
   void (*ended)(void *arg, const char *leg, const char *call_log_id);
   void (*close_socket)(void *arg, conn_id socket, int code, const char *reason);
+  /* What the socket's connection tells; false: nothing. NULL: there is no connection (replay). */
+  bool (*look_at_socket)(void *arg, conn_id socket, struct socket_evidence *out);
   void *arg;
 };
 

@@ -25,12 +25,9 @@ void call_tick_alerts(struct engine *e, const struct moment *at, struct call *c)
     call_close_alerts(e, at, c);
     return;
   }
-  const struct fold_options *options = &e->options.fold;
-  enum quality_consumer consumer = options->asr_stream ? CONSUMER_ASR_STREAM : CONSUMER_PLAYOUT;
   struct stream *stream = c->socket != NULL ? c->socket->stream : NULL;
   const double values[ALERT_RULES] = {
-      [ALERT_QUALITY] =
-          stream != NULL ? stream_newest_r(stream, consumer, options->plc, c->summary.leg_codec) : NAN,
+      [ALERT_QUALITY] = stream != NULL ? stream_newest_r(stream, c->summary.leg_codec) : NAN,
       [ALERT_STALL] = stream != NULL ? (double)stream_gap_us(stream, at) * 1e-3 : 0,
       [ALERT_STREAM_OUTAGE] = c->outage_us != 0 ? (double)(at->mono_us - c->outage_us) * 1e-3 : 0,
   };

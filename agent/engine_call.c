@@ -115,6 +115,15 @@ static void note_end(struct engine *e, const struct moment *at, struct call *c) 
             LOG_FLOAT("mos", c->summary.mos));
 }
 
+/* What the webhooks say of the leg changes what may be expected of its stream. */
+static void tell_stream(const struct moment *at, struct call *c) {
+  if (c->socket == NULL) return;
+  bool on_hold = strcmp(c->summary.status, "held") == 0;
+  if (c->socket->on_hold != on_hold) stream_hold(c->socket->stream, at, on_hold);
+  c->socket->on_hold = on_hold;
+  if (c->hangup_us != 0) stream_over(c->socket->stream, at);
+}
+
 void call_settle(struct engine *e, const struct moment *at, struct call *c) {
   if (!c->dirty) return;
   if (c->ahead) call_store_part(e, at, c); /* a stored CallLog tells of stored facts only */
@@ -132,6 +141,7 @@ void call_settle(struct engine *e, const struct moment *at, struct call *c) {
   c->dirty = false;
   c->settled_us = at->mono_us;
   if (c->summary.hung_up && c->hangup_us == 0) c->hangup_us = at->mono_us;
+  tell_stream(at, c);
   note_end(e, at, c);
   if (c->summary.ended && !c->end_told && e->effects.ended != NULL)
     e->effects.ended(e->effects.arg, c->facts->leg, c->summary.call_log_id);
@@ -158,6 +168,7 @@ static void count_missing(struct engine *e, const struct call *c, const char *pa
 void call_end_stream(struct engine *e, const struct moment *at, struct call *c, enum part_state state) {
   struct socket *s = c->socket;
   if (s == NULL) return;
+  socket_look(e, at, s); /* once at least, however short it was */
   stream_end(s->stream, at, state);
   call_store_part(e, at, c);
   count_missing(e, c, stream_part_id(s->stream));
@@ -173,6 +184,7 @@ void call_end_stream(struct engine *e, const struct moment *at, struct call *c, 
 static json_t *fold_now(struct engine *e, struct call *c, bool figures_only) {
   struct fold_options options = e->options.fold;
   options.figures_only = figures_only;
+  options.open_findings = !figures_only;
   struct part *part =
       c->socket != NULL && stream_changed(c->socket->stream) ? whole_part(c->socket->stream) : NULL;
   if (part != NULL && facts_put_part(c->facts, part)) c->ahead = true;

@@ -25,6 +25,7 @@ enum {
   SETTLE_EVERY_US = 200000,   /* of one leg, but for its end */
   EAGER_FACTS = 64,           /* a leg of more facts is settled once a second, not at each of them */
   LEG_PARTS_MAX = 512,        /* streams of one leg; one costs up to 250 KB and a share of every fold */
+  LOOK_EVERY_US = 900000,     /* at the connection of a media socket: once a tick of a second */
   START_EVERY_US = 1000000,   /* of a socket that starts over and over, the part is stored so often */
 };
 #define UNHEARD_LOST_AFTER_US \
@@ -75,6 +76,8 @@ struct socket {
   char name[sizeof((struct fold_summary *)0)->call_log_id]; /* of the call it had, for the log */
   struct stream *stream;
   bool streamed;          /* has had its first stream */
+  bool on_hold;           /* as the stream was told */
+  int64_t looked_us;      /* monotonic: its connection was looked at; 0: never */
   int64_t unpublished_us; /* arrival of the first frame since the last tick; 0: none */
 };
 
@@ -127,6 +130,8 @@ void call_close_alerts(struct engine *e, const struct moment *at, struct call *c
 
 /* engine_socket.c */
 void socket_free(struct engine *e, struct socket *s);
+/* Asks the connection what it tells and gives it to the stream. */
+void socket_look(struct engine *e, const struct moment *at, struct socket *s);
 void socket_refuse(struct engine *e, struct socket *s, int code, const char *reason);
 
 #endif

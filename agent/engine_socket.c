@@ -59,11 +59,22 @@ static void media_fault(struct engine *e, struct socket *s, enum media_fault fau
   say_once(e, s, FRAME_FAULTS + (unsigned)fault, media_fault_name(fault));
 }
 
+void socket_look(struct engine *e, const struct moment *at, struct socket *s) {
+  struct socket_evidence evidence;
+  s->looked_us = at->mono_us;
+  if (e->effects.look_at_socket == NULL || !e->effects.look_at_socket(e->effects.arg, s->id, &evidence))
+    return;
+  stream_evidence(s->stream, &evidence);
+}
+
 /* k never repeats for this agent.id. */
 static struct stream *new_stream(struct engine *e, const struct moment *at) {
   char id[sizeof((struct part *)0)->id];
   snprintf(id, sizeof id, "%s_%llu", e->options.agent_id, (unsigned long long)e->next_part++);
-  return stream_create(id, at, e->scratch, e->metrics);
+  const struct stream_options options = {
+      .consumer = e->options.fold.asr_stream ? CONSUMER_ASR_STREAM : CONSUMER_PLAYOUT,
+      .plc = e->options.fold.plc};
+  return stream_create(id, at, e->scratch, e->metrics, &options);
 }
 
 void engine_socket_opened(struct engine *e, conn_id id, const struct moment *at, enum socket_proof proof,

@@ -60,6 +60,7 @@ struct fold_options {
   bool inbound_is_agent; /* calls.party */
   bool plc;              /* quality.plc */
   bool asr_stream;       /* quality.consumer */
+  bool open_findings;    /* for a look at a call that is up: what is wrong now, which is no issue yet (8.4) */
   bool
       figures_only; /* for live rows: without the large lists that they do not show (media, delivery, events) */
 };

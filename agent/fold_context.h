@@ -4,6 +4,7 @@
 #define AGENT_FOLD_CONTEXT_H
 
 #include "agent/fold.h"
+#include "dsp/codec.h"
 
 /* An element of telnyx.webhookEvents, read. Everything is borrowed from the facts. */
 struct fold_event {
@@ -76,6 +77,31 @@ json_t *fold_dtmf(const struct fold_context *c);
 json_t *fold_billing(const struct fold_context *c);
 json_t *fold_errors(const struct fold_context *c);
 json_t *fold_outcome(const struct fold_context *c);
+/* A row of quality.issues[]. Everything is borrowed; what it is not of stays NULL. */
+struct fold_issue {
+  const char *part, *track; /* NULL: of the leg as a whole, of both tracks */
+  const char *finding, *type, *severity;
+  const char *description;       /* begins with the finding */
+  int64_t start_ms, resolved_ms; /* epoch; resolved 0: it lasted to the end */
+};
+void fold_add_issue(const struct fold_context *c, const struct fold_issue *issue, json_t *issues);
+/* All findings of the leg added to `issues`, which it takes over: in order of time. New reference. */
+json_t *fold_findings(const struct fold_context *c, json_t *issues);
+/* Those that are open, as rows; NULL without any. New reference. */
+json_t *fold_open_findings(const struct fold_context *c);
+/* overallRating, ratedBy and ratedAt into `quality`, which has its mos. */
+void fold_put_rating(const struct fold_context *c, json_t *quality, const json_t *issues);
+
+/* What the carrier's numbers are held against. */
+struct fold_inbound {
+  const struct figure *r_lq;
+  enum mos_scale scale; /* of the content */
+  uint64_t received_frames;
+};
+/* metadata.sidetone.quality.carrier and .disputed into `measured`, and an issue when the two disagree. `our` NULL: nothing
+ * was measured. */
+void fold_carrier(const struct fold_context *c, const struct fold_inbound *our, json_t *measured,
+                  json_t *issues);
 /* The headline `quality`, and metadata.sidetone.quality into `sidetone`. */
 json_t *fold_quality(struct fold_context *c, json_t *sidetone);
 /* aiAnalysis.speech, and metadata.sidetone.speech into `sidetone`. */

@@ -6,6 +6,7 @@
 
 #include "agent/fold_context.h"
 #include "agent/quality_figures.h"
+#include "agent/quality_signal.h"
 #include "dsp/codec.h"
 #include "telnyx/json.h"
 
@@ -101,6 +102,39 @@ static bool read_track(const struct fold_context *c, int t, struct track_quality
   return true;
 }
 
+/* ---- the sound ---- */
+
+static bool has_decoder(const struct part *part, int t) {
+  const char *encoding = part->track[t].encoding;
+  const struct codec *codec = codec_find(encoding, strlen(encoding), part->track[t].sample_rate_hz);
+  return codec && codec->decode;
+}
+
+/* Of all parts that had the track. NULL when none had, or before there were such facts. New reference. */
+static json_t *signal_of(const struct fold_context *c, int t) {
+  struct signal_facts sound = {0};
+  struct echo_facts echo = {0};
+  bool heard = false, unheard = false;
+  for (size_t i = 0; i < c->part_count; i++) {
+    const struct part *part = c->parts[i];
+    if (!part->track[t].signal) {
+      unheard = unheard || (part->track[t].delivery && !has_decoder(part, t));
+      continue;
+    }
+    heard = true;
+    signal_merge(&sound, part->track[t].signal);
+    echo_facts_merge(&echo, &part->echo);
+  }
+  if (!heard && !unheard) return NULL;
+  return quality_signal_object(heard ? &sound : NULL, t == TRACK_INBOUND ? &echo : NULL);
+}
+
+static json_t *signals_of(const struct fold_context *c) {
+  json_t *signals = json_object();
+  for (int t = 0; t < TRACK_COUNT; t++) document_put_some(signals, track_name(t), signal_of(c, t));
+  return signals;
+}
+
 /* ---- the headline ---- */
 
 static void put_known(json_t *object, const char *name, const struct figure *figure, int decimals) {
@@ -136,21 +170,39 @@ static void put_headline(const struct fold_context *c, json_t *quality, const st
   json_object_set_new(quality, "network", network);
 }
 
+static void put_carrier(const struct fold_context *c, const struct track_quality *inbound, json_t *measured,
+                        json_t *issues) {
+  if (!inbound) {
+    fold_carrier(c, NULL, measured, issues);
+    return;
+  }
+  const struct fold_inbound our = {.r_lq = &inbound->figures.r_lq,
+                                   .scale = inbound->figures.scale,
+                                   .received_frames = inbound->facts->received_frames};
+  fold_carrier(c, &our, measured, issues);
+}
+
 json_t *fold_quality(struct fold_context *c, json_t *sidetone) {
   if (c->summary) snprintf(c->summary->leg_codec, sizeof c->summary->leg_codec, "%s", leg_codec(c));
-  json_t *quality = json_object(), *measured = json_object(), *delivery = json_object();
+  json_t *quality = json_object(), *measured = json_object(), *delivery = json_object(),
+         *issues = json_array();
+  struct track_quality track[TRACK_COUNT];
+  bool known[TRACK_COUNT];
   for (int t = 0; t < TRACK_COUNT; t++) {
-    struct track_quality track;
-    if (read_track(c, t, &track)) {
-      if (!c->options->figures_only) json_object_set_new(delivery, track_name(t), object_of(c, &track));
-      if (t == TRACK_INBOUND) put_headline(c, quality, &track);
-    }
-    free(track.merged);
+    known[t] = read_track(c, t, &track[t]);
+    if (known[t] && !c->options->figures_only)
+      json_object_set_new(delivery, track_name(t), object_of(c, &track[t]));
   }
+  const struct track_quality *inbound = &track[TRACK_INBOUND];
+  if (known[TRACK_INBOUND]) put_headline(c, quality, inbound);
   document_put_some(measured, "delivery", delivery);
-  json_t *carrier = c->state.hangup ? json_object_get(c->state.hangup->payload, "call_quality_stats") : NULL;
-  if (carrier && !json_is_null(carrier)) json_object_set(measured, "carrier", carrier);
+  if (!c->options->figures_only) document_put_some(measured, "signal", signals_of(c));
+  put_carrier(c, known[TRACK_INBOUND] ? inbound : NULL, measured, issues);
+  if (c->options->open_findings) document_put_some(measured, "open_findings", fold_open_findings(c));
   document_put_some(sidetone, "quality", measured);
-  json_object_set_new(quality, "issues", json_array());
+  issues = fold_findings(c, issues);
+  json_object_set_new(quality, "issues", issues);
+  fold_put_rating(c, quality, issues);
+  for (int t = 0; t < TRACK_COUNT; t++) free(track[t].merged);
   return quality;
 }

@@ -27,6 +27,16 @@ static const struct field part_rows[] = {
 };
 enum { PART_ROWS = sizeof part_rows / sizeof *part_rows };
 
+const struct field socket_fields[] = {
+    FIELD(socket_facts, looks, FIELD_U64, MERGE_SUM),
+    FIELD(socket_facts, rtt_var_max_us, FIELD_U64, MERGE_MAX),
+    FIELD(socket_facts, out_of_order_segments, FIELD_U64, MERGE_SUM),
+    FIELD(socket_facts, tcp_bytes, FIELD_U64, MERGE_SUM),
+    FIELD(socket_facts, queued_max_bytes, FIELD_U64, MERGE_MAX),
+    FIELD(socket_facts, pong_max_us, FIELD_U64, MERGE_MAX),
+};
+const size_t socket_field_count = sizeof socket_fields / sizeof *socket_fields;
+
 struct text_row {
   const char *name;
   size_t offset, bytes;
@@ -56,8 +66,12 @@ struct part *part_new(void) {
 
 void part_free(struct part *part) {
   if (!part) return;
-  for (int t = 0; t < TRACK_COUNT; t++) free(part->track[t].delivery);
+  for (int t = 0; t < TRACK_COUNT; t++) {
+    free(part->track[t].delivery);
+    free(part->track[t].signal);
+  }
   free(part->speech);
+  free(part->findings);
   free(part->client_state);
   json_decref(part->dtmf);
   json_decref(part->errors);
@@ -92,6 +106,15 @@ static json_t *speech_to_json(const struct speech_facts *facts) {
   return object;
 }
 
+static json_t *findings_to_json(const struct finding_facts *facts) {
+  json_t *object = fields_to_json(finding_fields, finding_field_count, facts);
+  if (facts->row_count)
+    json_object_set_new(object, "rows",
+                        columns_to_json(finding_row_fields, finding_row_field_count, facts->rows,
+                                        sizeof *facts->rows, facts->row_count));
+  return object;
+}
+
 static json_t *track_to_json(const struct part *part, int t) {
   json_t *object = json_object();
   document_put_text(object, "encoding", part->track[t].encoding);
@@ -102,6 +125,9 @@ static json_t *track_to_json(const struct part *part, int t) {
   json_object_set_new(object, "payload_bytes", json_integer((json_int_t)part->track[t].payload_bytes));
   if (part->track[t].delivery)
     json_object_set_new(object, "delivery", delivery_to_json(part->track[t].delivery));
+  if (part->track[t].signal)
+    json_object_set_new(object, "signal",
+                        fields_to_json(signal_fields, signal_field_count, part->track[t].signal));
   return object;
 }
 
@@ -111,9 +137,12 @@ json_t *part_to_json(const struct part *part) {
     document_put_text(object, text_rows[i].name, (const char *)part + text_rows[i].offset);
   if (part->client_state) json_object_set_new(object, "client_state", json_string(part->client_state));
   json_object_set_new(object, "state", json_string(state_names[part->state]));
+  document_put_some(object, "echo", fields_to_json(echo_fields, echo_field_count, &part->echo));
+  document_put_some(object, "socket", fields_to_json(socket_fields, socket_field_count, &part->socket));
   for (int t = 0; t < TRACK_COUNT; t++)
     if (part->track[t].seen) json_object_set_new(object, track_name(t), track_to_json(part, t));
   if (part->speech) json_object_set_new(object, "speech", speech_to_json(part->speech));
+  if (part->findings) json_object_set_new(object, "findings", findings_to_json(part->findings));
   if (json_array_size(part->dtmf)) json_object_set_new(object, "dtmf", json_deep_copy(part->dtmf));
   if (json_array_size(part->errors)) json_object_set_new(object, "errors", json_deep_copy(part->errors));
   return object;
@@ -147,6 +176,7 @@ static bool read_delivery(const json_t *object, struct delivery_facts *facts) {
                                     facts->windows, sizeof *facts->windows, DELIVERY_WINDOWS_MAX, &count))
     return false;
   facts->window_count = count;
+  if (facts->ie_basis > IE_NONE) facts->ie_basis = IE_NONE; /* of a newer agent */
   return true;
 }
 
@@ -179,6 +209,28 @@ static bool read_speech(struct part *part, const json_t *object) {
          read_speech_events(json_object_get(object, "events"), part->speech);
 }
 
+/* A newer agent may have findings that have no name here. */
+static bool read_findings(struct part *part, const json_t *object) {
+  if (!object) return true;
+  const json_t *rows = json_object_get(object, "rows");
+  size_t count = 0;
+  struct finding_facts *facts = part->findings = calloc(1, sizeof *facts);
+  if (!facts || !fields_from_json(finding_fields, finding_field_count, object, facts)) return false;
+  if (rows && !columns_from_json(finding_row_fields, finding_row_field_count, rows, facts->rows,
+                                 sizeof *facts->rows, FINDING_ROWS_MAX, &count))
+    return false;
+  for (size_t i = 0; i < count; i++)
+    if (finding_is_known(&facts->rows[i])) facts->rows[facts->row_count++] = facts->rows[i];
+  return true;
+}
+
+static bool read_signal(struct part *part, int t, const json_t *object) {
+  if (!object) return true;
+  part->track[t].signal = calloc(1, sizeof *part->track[t].signal);
+  return part->track[t].signal &&
+         fields_from_json(signal_fields, signal_field_count, object, part->track[t].signal);
+}
+
 static bool read_track(struct part *part, int t, const json_t *object) {
   if (!object) return true;
   uint64_t rate, ptime, scope, unit;
@@ -196,6 +248,7 @@ static bool read_track(struct part *part, int t, const json_t *object) {
   part->track[t].ptime_us = (uint32_t)ptime;
   part->track[t].chunk_scope = (uint8_t)scope;
   part->track[t].ts_unit = (uint8_t)unit;
+  if (!read_signal(part, t, json_object_get(object, "signal"))) return false;
   if (!delivery) return true;
   part->track[t].delivery = calloc(1, sizeof *part->track[t].delivery);
   return part->track[t].delivery && read_delivery(delivery, part->track[t].delivery);
@@ -207,6 +260,11 @@ static bool read_array(const json_t *object, const char *key, json_t *into) {
   for (size_t i = 0; i < json_array_size(array); i++)
     json_array_append_new(into, json_deep_copy(json_array_get(array, i)));
   return json_is_array(array);
+}
+
+/* A part from before there were such facts has none. */
+static bool read_some(const struct field *fields, size_t field_count, const json_t *object, void *base) {
+  return !object || fields_from_json(fields, field_count, object, base);
 }
 
 static bool read_part(struct part *part, const json_t *json) {
@@ -225,8 +283,12 @@ static bool read_part(struct part *part, const json_t *json) {
   if (client_state && !(part->client_state = strdup(client_state))) return false;
   for (int t = 0; t < TRACK_COUNT; t++)
     if (!read_track(part, t, json_object_get(json, track_name(t)))) return false;
-  return *part->id && read_speech(part, json_object_get(json, "speech")) &&
-         read_array(json, "dtmf", part->dtmf) && read_array(json, "errors", part->errors);
+  return *part->id &&
+         read_some(socket_fields, socket_field_count, json_object_get(json, "socket"), &part->socket) &&
+         read_some(echo_fields, echo_field_count, json_object_get(json, "echo"), &part->echo) &&
+         read_speech(part, json_object_get(json, "speech")) &&
+         read_findings(part, json_object_get(json, "findings")) && read_array(json, "dtmf", part->dtmf) &&
+         read_array(json, "errors", part->errors);
 }
 
 struct part *part_from_json(const json_t *json) {

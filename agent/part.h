@@ -9,10 +9,26 @@
 #include <stdint.h>
 
 #include "dsp/delivery_facts.h"
+#include "dsp/echo.h"
+#include "dsp/findings.h"
+#include "dsp/signal_facts.h"
 #include "dsp/speech_facts.h"
 #include "dsp/timebase.h"
 
 enum part_state { PART_OPEN, PART_CLOSED, PART_CUT };
+
+/* What the socket's connection told once a second (voice-quality.md 3.7): evidence beside the figures. The round trips
+ * themselves are facts of the tracks (dsp/delivery_facts.h). */
+struct socket_facts {
+  uint64_t looks;
+  uint64_t rtt_var_max_us;        /* greatest mean deviation of TCP's round trip */
+  uint64_t out_of_order_segments; /* proof of retransmission or reordering toward us */
+  uint64_t tcp_bytes;             /* received, with TLS and framing */
+  uint64_t queued_max_bytes;      /* received and not yet read: more than a few frames, and we were late */
+  uint64_t pong_max_us;           /* the slowest answer to a WebSocket ping */
+};
+extern const struct field socket_fields[];
+extern const size_t socket_field_count;
 
 struct part {
   char id[96]; /* "<agent.id>_<k>" */
@@ -32,8 +48,12 @@ struct part {
     uint8_t chunk_scope, ts_unit; /* enums of dsp/timebase.h */
     uint64_t payload_bytes;
     struct delivery_facts *delivery; /* owned */
+    struct signal_facts *signal;     /* owned; NULL: its sound was not heard */
   } track[TRACK_COUNT];
-  struct speech_facts *speech; /* owned; NULL: nothing was heard (codec without decoder) */
+  struct speech_facts *speech;    /* owned; NULL: nothing was heard (codec without decoder) */
+  struct finding_facts *findings; /* owned; NULL: nothing was looked for. ms from first_frame_ms */
+  struct echo_facts echo;         /* of outbound in inbound */
+  struct socket_facts socket;
   uint64_t frames_ignored, frames_before_start_dropped, parse_errors, messages_missing, formats;
   json_t *dtmf;   /* array of {"digit","at_ms"}, owned; stream order */
   json_t *errors; /* array of {"code","title","detail","at_ms"}, owned, at most 100 */

@@ -246,6 +246,11 @@ static void close_socket(void *arg, conn_id socket, int code, const char *reason
   server_ws_close(s->server, socket, code, reason);
 }
 
+static bool look_at_socket(void *arg, conn_id socket, struct socket_evidence *out) {
+  struct serve *s = arg;
+  return server_ws_look(s->server, socket, out);
+}
+
 struct engine_effects serve_store_effects(struct serve *s) {
   return (struct engine_effects){.put_event = put_event,
                                  .put_part = put_part,
@@ -255,6 +260,7 @@ struct engine_effects serve_store_effects(struct serve *s) {
                                  .ask_elsewhere = ask_elsewhere,
                                  .stream_missing = stream_missing,
                                  .close_socket = close_socket,
+                                 .look_at_socket = look_at_socket,
                                  .arg = s};
 }
 

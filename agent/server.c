@@ -41,7 +41,7 @@ double server_loop_lag_seconds(const struct server *s) {
 
 /* ---- connections by id ---- */
 
-static struct conn *find_conn(const struct server *s, conn_id id) {
+struct conn *conn_find(const struct server *s, conn_id id) {
   struct conn *c = s->slots[id % s->limits.connections_max];
   return c && c->id == id && !c->close_seen ? c : NULL;
 }
@@ -164,6 +164,8 @@ static void set_defaults(struct server_limits *limits) {
   set_default(&limits->idle_max_ms, 75 * 1000);
   set_default(&limits->write_max_ms, 30 * 1000);
   set_default(&limits->ws_ping_ms, 25 * 1000);
+  set_default(&limits->ws_ping_busy_ms, 5 * 1000);
+  if (limits->ws_ping_busy_ms > limits->ws_ping_ms) limits->ws_ping_busy_ms = limits->ws_ping_ms;
   set_default(&limits->ws_silence_ms, 90 * 1000);
   set_default(&limits->ws_close_ms, 5 * 1000);
   set_default(&limits->linger_ms, 2 * 1000);
@@ -216,13 +218,13 @@ no_memory:
 
 void server_reply(struct server *s, conn_id conn, int status, const char *content_type, const char *body,
                   size_t body_bytes) {
-  struct conn *c = find_conn(s, conn);
+  struct conn *c = conn_find(s, conn);
   if (c && c->state == CONN_ANSWERING && !c->upgraded)
     conn_reply(c, status, content_type, NULL, body, body_bytes);
 }
 
 void server_ws_close(struct server *s, conn_id conn, int code, const char *reason) {
-  struct conn *c = find_conn(s, conn);
+  struct conn *c = conn_find(s, conn);
   if (c) ws_close(c, code, reason);
 }
 

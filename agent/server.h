@@ -61,6 +61,16 @@ struct server_listener {
   struct server_handlers handlers;
 };
 
+/* What a WebSocket's connection tells of the way to its peer (voice-quality.md 3.7, 4.1). The kernel's figures of round
+ * trips come from what we send: little, but a ping every few seconds. */
+struct socket_evidence {
+  bool tcp;                                              /* the kernel answered; else its figures are 0 */
+  uint32_t tcp_rtt_us, tcp_rtt_min_us, tcp_rtt_var_us;   /* smoothed; least and mean deviation, 0: unknown */
+  uint64_t queued_bytes;                                 /* that have come and are not read */
+  uint64_t out_of_order_segments, tcp_bytes;             /* that came since the last look */
+  uint64_t pongs, pong_sum_us, pong_min_us, pong_max_us; /* the same: answered pings, their round trips */
+};
+
 struct server;
 struct server_limits {
   size_t head_max_bytes;  /* request line and headers: 16 KiB */
@@ -69,7 +79,8 @@ struct server_limits {
   /* 0 takes the default in brackets. */
   int64_t idle_max_ms;      /* a connection without a request [75 s] */
   int64_t write_max_ms;     /* a peer that does not read what we wrote [30 s] */
-  int64_t ws_ping_ms;       /* our ping goes out this often [25 s] */
+  int64_t ws_ping_ms;       /* our ping goes out this often [25 s], */
+  int64_t ws_ping_busy_ms;  /* and this often while messages come [5 s] */
   int64_t ws_silence_ms;    /* a WebSocket without any byte is dropped [90 s] */
   int64_t ws_close_ms;      /* wait for the peer's half of the closing handshake [5 s] */
   int64_t linger_ms;        /* our side is shut, the peer's is not [2 s] */
@@ -96,6 +107,8 @@ void server_reply(struct server *s, conn_id conn, int status, const char *conten
                   size_t body_bytes);
 /* Starts the closing handshake of a WebSocket; nothing happens when it has gone or is closing. */
 void server_ws_close(struct server *s, conn_id conn, int code, const char *reason);
+/* For the one that listens to this WebSocket. False: it is none, or has gone. */
+bool server_ws_look(struct server *s, conn_id conn, struct socket_evidence *out);
 /* No more accepts; idle connections are closed, others after their answer. WebSockets stay. */
 void server_stop_listening(struct server *s);
 /* Drops every connection; no handler is called any more. Not from a handler, nor inside uv_run(): it runs the

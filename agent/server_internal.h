@@ -79,7 +79,12 @@ struct conn {
   bool upgraded, told_closed; /* the handler is being asked, or has accepted; closed() was called */
   int close_code;             /* asked for inside the upgrade handler; 0: not */
   char close_reason[RFC6455_CONTROL_MAX_BYTES];
-  int64_t last_rx_ms, last_ping_ms;
+  int64_t last_rx_ms, last_ping_ms, looked_ms;           /* looked: whether a ping is due */
+  bool messages_come;                                    /* one has come since looked_ms */
+  uint64_t ping_id;                                      /* of the newest ping, its payload */
+  int64_t ping_sent_us;                                  /* monotonic; 0: none waits for its pong */
+  uint64_t pongs, pong_sum_us, pong_min_us, pong_max_us; /* since the last server_ws_look() */
+  uint64_t looked_segments, looked_bytes;                /* what the kernel had counted then */
   int pong_bytes; /* of the newest ping, not answered while output waits; -1: none */
   char pong[RFC6455_CONTROL_MAX_BYTES];
   /* Output, behind LWS_PRE bytes that libwebsockets wants to own. */
@@ -95,6 +100,8 @@ extern const lws_retry_bo_t server_no_hangup;
 extern char server_lws_words[256]; /* its newest error line; "" before it is asked for something */
 void server_handle_closed(uv_handle_t *handle); /* handle->data: the server */
 struct moment server_moment(struct server *s);
+/* NULL: it has gone. */
+struct conn *conn_find(const struct server *s, conn_id id);
 void server_forget(struct conn *c); /* frees the slot */
 
 /* ---- server_listen.c ---- */

@@ -4,6 +4,7 @@
 
 #include "agent/clock.h"
 #include "agent/server_internal.h"
+#include "agent/tcp_look.h"
 
 bool ws_wanted(struct conn *c) {
   const struct http_request *request = http1_request(c->http);
@@ -43,7 +44,7 @@ static void switch_protocols(struct conn *c, const char *accept) {
   http1_free(c->http);
   c->http = NULL;
   rfc6455_init(&c->ws, RFC6455_SERVER, c->listener->message_max_bytes);
-  c->last_rx_ms = c->last_ping_ms = clock_mono_us() / 1000;
+  c->last_rx_ms = c->last_ping_ms = c->looked_ms = clock_mono_us() / 1000;
   conn_set_state(c, CONN_WEBSOCKET);
   if (conn_put(c, text, (size_t)bytes)) conn_flush(c);
   if (c->close_code) ws_close(c, c->close_code, c->close_reason);
@@ -97,6 +98,47 @@ void ws_flush_pong(struct conn *c) {
   if (c->state == CONN_WEBSOCKET) send_control(c, RFC6455_OP_PONG, c->pong, bytes);
 }
 
+/* The payload names the ping: a peer may answer an older one, or none at all (5.5.3). A pong that lay there while our
+ * own loop was busy tells of us, not of the way. */
+static void on_pong(struct conn *c, const struct moment *at, const struct rfc6455_item *item) {
+  if (c->ping_sent_us == 0 || item->bytes != sizeof c->ping_id ||
+      memcmp(item->data, &c->ping_id, sizeof c->ping_id) != 0)
+    return;
+  int64_t rtt_us = at->mono_us - c->ping_sent_us;
+  c->ping_sent_us = 0;
+  if (at->self_delayed || rtt_us < 0) return;
+  if (c->pongs++ == 0 || (uint64_t)rtt_us < c->pong_min_us) c->pong_min_us = (uint64_t)rtt_us;
+  if ((uint64_t)rtt_us > c->pong_max_us) c->pong_max_us = (uint64_t)rtt_us;
+  c->pong_sum_us += (uint64_t)rtt_us;
+}
+
+static void look_at_tcp(struct conn *c, struct socket_evidence *out) {
+  struct tcp_look now;
+  out->tcp = tcp_look(lws_get_socket_fd(c->wsi), &now);
+  if (!out->tcp) return;
+  out->tcp_rtt_us = now.rtt_us;
+  out->tcp_rtt_min_us = now.rtt_min_us;
+  out->tcp_rtt_var_us = now.rtt_var_us;
+  out->queued_bytes = now.queued_bytes;
+  out->out_of_order_segments = now.out_of_order_segments - c->looked_segments;
+  out->tcp_bytes = now.bytes_received - c->looked_bytes;
+  c->looked_segments = now.out_of_order_segments;
+  c->looked_bytes = now.bytes_received;
+}
+
+bool server_ws_look(struct server *s, conn_id id, struct socket_evidence *out) {
+  struct conn *c = conn_find(s, id);
+  *out = (struct socket_evidence){.tcp = false};
+  if (c == NULL || c->state != CONN_WEBSOCKET) return false;
+  look_at_tcp(c, out);
+  out->pongs = c->pongs;
+  out->pong_sum_us = c->pong_sum_us;
+  out->pong_min_us = c->pong_min_us;
+  out->pong_max_us = c->pong_max_us;
+  c->pongs = c->pong_sum_us = c->pong_min_us = c->pong_max_us = 0;
+  return out->tcp || out->pongs > 0;
+}
+
 static void on_close_frame(struct conn *c, const struct moment *at, int code) {
   if (c->state == CONN_WEBSOCKET) send_close(c, code, NULL);
   conn_leave(c);
@@ -125,6 +167,7 @@ void ws_input(struct conn *c, const struct moment *at, char *data, size_t bytes)
       case RFC6455_MORE:
         return;
       case RFC6455_MESSAGE:
+        c->messages_come = true;
         if (handlers->message)
           handlers->message(handlers->arg, c->id, at, item.text, item.utf8, item.data, item.bytes);
         break;
@@ -132,6 +175,7 @@ void ws_input(struct conn *c, const struct moment *at, char *data, size_t bytes)
         answer_ping(c, &item);
         break;
       case RFC6455_PONG:
+        on_pong(c, at, &item);
         break;
       case RFC6455_CLOSE:
         on_close_frame(c, at, item.code);
@@ -156,11 +200,24 @@ void ws_close(struct conn *c, int code, const char *reason) {
 
 /* ---- time ---- */
 
+static bool ping_due(const struct conn *c, int64_t now_ms) {
+  const struct server_limits *limits = &c->server->limits;
+  int64_t every_ms = c->messages_come ? limits->ws_ping_busy_ms : limits->ws_ping_ms;
+  return now_ms >= c->last_ping_ms + every_ms;
+}
+
+static void send_ping(struct conn *c) {
+  if (c->blocked || c->out_bytes > 0) return; /* it would wait here, and its pong tell of that */
+  c->ping_id++;
+  c->ping_sent_us = clock_mono_us();
+  send_control(c, RFC6455_OP_PING, (const char *)&c->ping_id, sizeof c->ping_id);
+}
+
 int64_t ws_deadline_ms(const struct conn *c) {
   const struct server_limits *limits = &c->server->limits;
   if (c->state == CONN_WS_CLOSING) return c->since_ms + limits->ws_close_ms;
-  int64_t ping = c->last_ping_ms + limits->ws_ping_ms, silence = c->last_rx_ms + limits->ws_silence_ms;
-  return ping < silence ? ping : silence;
+  int64_t look = c->looked_ms + limits->ws_ping_busy_ms, silence = c->last_rx_ms + limits->ws_silence_ms;
+  return look < silence ? look : silence;
 }
 
 void ws_timeout(struct conn *c, int64_t now_ms) {
@@ -168,7 +225,12 @@ void ws_timeout(struct conn *c, int64_t now_ms) {
     conn_kill(c);
     return;
   }
-  c->last_ping_ms = now_ms;
-  if (!c->blocked && c->out_bytes == 0) send_control(c, RFC6455_OP_PING, NULL, 0);
+  bool due = ping_due(c, now_ms);
+  c->looked_ms = now_ms;
+  c->messages_come = false;
+  if (due) {
+    c->last_ping_ms = now_ms;
+    send_ping(c);
+  }
   conn_arm(c);
 }

@@ -23,19 +23,57 @@ static bool same(const json_t *a, const json_t *b) {
   return a && b && json_equal(document_reader(a), document_reader(b));
 }
 
+enum { TOGETHER_MAX = 3 };
+
+/* Values that say one thing: whose one of them is, his are all of them. */
+static const char *const together[][TOGETHER_MAX] = {
+    {"quality.overallRating", "quality.ratedBy", "quality.ratedAt"},
+    {"outcome.result"},
+    {"compliance.reviewRequired"},
+};
+
+static void copy_path_of(const char *path, char out[SETTLE_PATH_BYTES]) {
+  snprintf(out, SETTLE_PATH_BYTES, SETTLE_WROTE ".%s", path);
+}
+
 /* A value that differs from our copy is somebody's: it stays, and so does the copy, which then means nothing. null is
- * nobody's value; in a filter it finds what is absent, too. */
-static void plan_value(struct people *p, const char *path) {
+ * nobody's value. */
+static bool is_ours(const struct people *p, const char *path) {
   char copy_path[SETTLE_PATH_BYTES];
-  snprintf(copy_path, sizeof copy_path, SETTLE_WROTE ".%s", path);
-  const json_t *wanted = settle_at(p->folded, path), *has = settle_at(p->document, path),
-               *copy = settle_at(p->document, copy_path);
-  bool ours = has ? same(has, copy) : true, done = wanted ? same(has, wanted) && same(copy, wanted) : !copy;
-  if (!ours || done || settle_blocked(p->document, path)) return;
+  copy_path_of(path, copy_path);
+  const json_t *has = settle_at(p->document, path);
+  return !settle_blocked(p->document, path) && (!has || same(has, settle_at(p->document, copy_path)));
+}
+
+static bool is_as_wanted(const struct people *p, const char *path) {
+  char copy_path[SETTLE_PATH_BYTES];
+  copy_path_of(path, copy_path);
+  const json_t *wanted = settle_at(p->folded, path), *copy = settle_at(p->document, copy_path);
+  return wanted ? same(settle_at(p->document, path), wanted) && same(copy, wanted) : !copy;
+}
+
+static void write_value(struct people *p, const char *path) {
+  char copy_path[SETTLE_PATH_BYTES];
+  copy_path_of(path, copy_path);
+  const json_t *wanted = settle_at(p->folded, path);
   json_t *values = wanted ? p->update->set : p->update->unset;
-  json_object_set_new(p->update->filter, path, has ? json_incref(document_reader(has)) : json_null());
   json_object_set_new(values, path, wanted ? json_incref(document_reader(wanted)) : json_string(""));
   json_object_set(values, copy_path, json_object_get(values, path));
+}
+
+/* The filter names every one of them as read; there, null finds what is absent, too. */
+static void plan_values(struct people *p, const char *const *paths) {
+  bool done = true;
+  for (size_t i = 0; i < TOGETHER_MAX && paths[i]; i++) {
+    if (!is_ours(p, paths[i])) return;
+    done = done && is_as_wanted(p, paths[i]);
+  }
+  if (done) return;
+  for (size_t i = 0; i < TOGETHER_MAX && paths[i]; i++) {
+    const json_t *has = settle_at(p->document, paths[i]);
+    json_object_set_new(p->update->filter, paths[i], has ? json_incref(document_reader(has)) : json_null());
+    if (!is_as_wanted(p, paths[i])) write_value(p, paths[i]);
+  }
 }
 
 /* ---- elements of arrays ---- */
@@ -163,7 +201,6 @@ static bool plan_issues(struct people *p) {
 bool settle_people(const char *leg, const json_t *document, const json_t *folded,
                    struct settle_update *update, struct mongo_settle *out) {
   struct people p = {.leg = leg, .document = document, .folded = folded, .update = update, .out = out};
-  for (size_t i = 0; i < settle_path_count; i++)
-    if (settle_paths[i].kind == SETTLE_PEOPLE) plan_value(&p, settle_paths[i].path);
+  for (size_t i = 0; i < sizeof together / sizeof *together; i++) plan_values(&p, together[i]);
   return plan_tags(&p) && plan_issues(&p);
 }

@@ -1,14 +1,12 @@
 #include "agent/sound.h"
 
 #include <errno.h>
-#include <errno.h>
 #include <math.h>
 #include <samplerate.h>
 #include <sndfile.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -120,4 +118,63 @@ void sound_free(struct sound *s) {
   free(s->pcm[0]);
   free(s->pcm[1]);
   memset(s, 0, sizeof *s);
+}
+
+/* ---- as it is -------------------------------------------------------------------------------- */
+
+enum { NEXT_FRAMES = 4096, STEP_HZ = 4000, WIDE_HZ = 16000 };
+
+struct sound_reader {
+  SNDFILE *file;
+  SRC_STATE *src; /* NULL: it has its own rate */
+  double ratio;
+  int channels;
+  float in[NEXT_FRAMES * 2], out[NEXT_FRAMES * 2];
+};
+
+static long more(void *arg, float **data) {
+  struct sound_reader *r = arg;
+  *data = r->in;
+  return (long)sf_readf_float(r->file, r->in, NEXT_FRAMES);
+}
+
+struct sound_reader *sound_open(const char *path, uint32_t *rate_hz) {
+  SF_INFO info = {0};
+  int error;
+  struct sound_reader *r = calloc(1, sizeof *r);
+  if (r == NULL) return NULL;
+  r->file = sf_open(path, SFM_READ, &info);
+  r->channels = info.channels;
+  *rate_hz = (uint32_t)info.samplerate;
+  bool good = r->file != NULL && info.channels >= 1 && info.channels <= 2;
+  if (good && info.samplerate % STEP_HZ != 0) {
+    *rate_hz = info.samplerate > WIDE_HZ ? WIDE_HZ : SOUND_RATE_HZ;
+    r->ratio = (double)*rate_hz / info.samplerate;
+    r->src = src_callback_new(more, SRC_SINC_MEDIUM_QUALITY, info.channels, &error, r);
+    good = r->src != NULL;
+  }
+  if (good) return r;
+  sound_close(r);
+  return NULL;
+}
+
+size_t sound_next(struct sound_reader *r, int16_t *const pcm[2], size_t count) {
+  size_t done = 0;
+  while (done < count) {
+    size_t want = count - done < NEXT_FRAMES ? count - done : NEXT_FRAMES;
+    long got = r->src != NULL ? src_callback_read(r->src, r->ratio, (long)want, r->out)
+                              : (long)sf_readf_float(r->file, r->out, (sf_count_t)want);
+    if (got <= 0) break;
+    for (int c = 0; c < r->channels; c++)
+      for (long i = 0; i < got; i++) pcm[c][done + (size_t)i] = to_16_bit(r->out[i * r->channels + c]);
+    done += (size_t)got;
+  }
+  return done;
+}
+
+void sound_close(struct sound_reader *r) {
+  if (r == NULL) return;
+  if (r->src != NULL) src_delete(r->src);
+  if (r->file != NULL) sf_close(r->file);
+  free(r);
 }

@@ -19,6 +19,14 @@ struct sound {
  * needs sound_free() otherwise. Thread: any. */
 bool sound_read(struct sound *out, const char *path, char *why, size_t why_bytes);
 void sound_free(struct sound *s);
+/* The same file as it is, in step with its 8 kHz: piece by piece, at its own rate where dsp/signal.h measures that, else
+ * at 16 kHz (at 8 kHz, when it has less). */
+struct sound_reader;
+/* Of a file that sound_read() could read. NULL: it can be read no more, or there is no memory. */
+struct sound_reader *sound_open(const char *path, uint32_t *rate_hz);
+/* The next samples, a channel each; less than `count` at the end. */
+size_t sound_next(struct sound_reader *r, int16_t *const pcm[2], size_t count);
+void sound_close(struct sound_reader *r);
 /* Only what is a regular file is opened: a pipe or a terminal would be waited for. False with `why`. */
 bool sound_is_file(const char *path, char *why, size_t why_bytes);
 

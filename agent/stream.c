@@ -9,36 +9,12 @@
 #include "telnyx/base64.h"
 
 enum {
-  /* A track that is this far behind the other is silent meanwhile: what the other said gets decided. */
-  TRACK_LAG_MS = 10000,
   /* With one track decided, so many frames are waited for the other before both are placed. */
   DECIDE_AT_LATEST = 2 * TIMEBASE_EVENTS,
   /* Timestamps of two tracks that are further apart than their arrivals by this have no common zero. */
   COMMON_ZERO_US = 2000000,
   QUIET_AFTER_US = 500000
 };
-
-/* ---- speech ---------------------------------------------------------------------------------- */
-
-static void feed(struct stream *s, int track, int64_t from_ms, int64_t to_ms, bool speech) {
-  struct stream_track *t = &s->track[track];
-  if (from_ms < t->fed_ms) from_ms = t->fed_ms;
-  if (to_ms <= from_ms) return;
-  speech_feed(s->speech, track, from_ms, to_ms, speech);
-  t->fed_ms = to_ms;
-}
-
-static void on_decision(void *arg, int64_t from_ms, int64_t to_ms, bool speech, float score) {
-  (void)score;
-  struct stream_track *t = arg;
-  struct stream *s = t->stream;
-  int64_t origin_ms = t->origin_us / 1000;
-  feed(s, t->index, origin_ms + from_ms, origin_ms + to_ms, speech);
-  const struct stream_track *other = &s->track[1 - t->index];
-  if (other->fed_ms < t->fed_ms - TRACK_LAG_MS) {
-    feed(s, 1 - t->index, other->fed_ms, t->fed_ms - TRACK_LAG_MS, false);
-  }
-}
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -47,23 +23,22 @@ static bool create_track(struct stream *s, int index) {
   t->stream = s;
   t->index = index;
   t->delivery = malloc(delivery_bytes());
-  t->hearing = hearing_create(on_decision, t);
-  if (t->delivery == NULL || t->hearing == NULL) return false;
+  if (t->delivery == NULL || !stream_sound_create(t)) return false;
   delivery_init(t->delivery);
-  assembler_init(&t->assembler, hearing_pcm, t->hearing);
   return true;
 }
 
 size_t stream_bytes(void) {
   return sizeof(struct stream) + TRACK_COUNT * (delivery_bytes() + hearing_bytes()) + speech_bytes() +
-         HOLD_FRAMES * sizeof(struct hold_frame) + HOLD_BYTES;
+         HOLD_FRAMES * sizeof(struct hold_frame) + HOLD_BYTES + diagnosis_bytes();
 }
 
 struct stream *stream_create(const char *part_id, const struct moment *at, uint8_t *scratch,
-                             struct metrics *metrics) {
+                             struct metrics *metrics, const struct stream_options *options) {
   struct stream *s = calloc(1, sizeof *s);
   if (s == NULL) return NULL;
   s->metrics = metrics;
+  s->options = *options;
   s->scratch = scratch;
   s->origin_arrival_us = -1;
   strncpy(s->meta.id, part_id, sizeof s->meta.id - 1);
@@ -71,8 +46,9 @@ struct stream *stream_create(const char *part_id, const struct moment *at, uint8
   s->meta.dtmf = json_array();
   s->meta.errors = json_array();
   s->speech = malloc(speech_bytes());
-  if (!create_track(s, TRACK_INBOUND) || !create_track(s, TRACK_OUTBOUND) || !hold_create(&s->hold) ||
-      s->speech == NULL || s->meta.dtmf == NULL || s->meta.errors == NULL) {
+  s->diagnosis = diagnosis_create(stream_sound_window, s);
+  if (s->diagnosis == NULL || !create_track(s, TRACK_INBOUND) || !create_track(s, TRACK_OUTBOUND) ||
+      !hold_create(&s->hold) || s->speech == NULL || s->meta.dtmf == NULL || s->meta.errors == NULL) {
     stream_free(s);
     return NULL;
   }
@@ -87,6 +63,7 @@ void stream_free(struct stream *s) {
     hearing_free(s->track[i].hearing);
   }
   hold_free(&s->hold);
+  diagnosis_free(s->diagnosis);
   free(s->speech);
   free(s->meta.client_state);
   json_decref(s->meta.dtmf);
@@ -120,6 +97,7 @@ static void place_origin(struct stream *s, const struct hold_frame *first) {
     if (apart > -COMMON_ZERO_US && apart < COMMON_ZERO_US) t->origin_us = by_media < 0 ? 0 : by_media;
   }
   t->placed = true;
+  diagnosis_origin(s->diagnosis, first->track, t->origin_us / 1000);
 }
 
 /* A frame whose place can be told: the common end of the live way and of the held one. */
@@ -148,6 +126,8 @@ static void run_frame(struct stream *s, const struct hold_frame *f, const uint8_
   if (result.verdict != DELIVERY_OK && result.verdict != DELIVERY_REORDERED) return;
   int64_t end_us = t->origin_us + result.place_us + input.duration_us;
   if (end_us > t->end_us) t->end_us = end_us;
+  diagnosis_frame(s->diagnosis, f->track, (t->origin_us + result.place_us) / 1000, input.duration_us / 1000,
+                  (f->arrival_us - s->origin_arrival_us) / 1000, result.stall_us / 1000);
   assembler_push(&t->assembler, result.place_us, f->arrival_us, payload, f->event.payload_bytes);
 }
 
@@ -161,6 +141,7 @@ static void decide(struct stream *s, int track) {
   s->meta.track[track].ptime_us = s->timebase.track[track].ptime_us;
   delivery_begin(t->delivery, s->codec, s->timebase.track[track].ptime_us);
   assembler_begin(&t->assembler, s->codec);
+  stream_sound_begin(t, s->codec);
   t->begun = true;
 }
 
@@ -246,7 +227,8 @@ static void note_arrival(struct stream *s, const struct moment *at, const struct
     s->meta.first_frame_ms = at->wall_us / 1000;
   }
   s->meta.last_frame_ms = at->wall_us / 1000;
-  if (s->arrival_us != 0 && at->mono_us - s->arrival_us > s->gap_us) s->gap_us = at->mono_us - s->arrival_us;
+  if (s->arrival_us != 0 && !at->self_delayed && at->mono_us - s->arrival_us > s->gap_us)
+    s->gap_us = at->mono_us - s->arrival_us;
   s->arrival_us = at->mono_us;
   s->track[m->track].arrival_us = at->mono_us;
   s->track[m->track].quiet = false;
@@ -318,7 +300,13 @@ void stream_tick(struct stream *s, const struct moment *at) {
     s->track[i].quiet = at->mono_us - s->track[i].arrival_us > QUIET_AFTER_US;
     delivery_tick(s->track[i].delivery, at->mono_us);
     assembler_tick(&s->track[i].assembler, at->mono_us);
+    stream_sound_tick(&s->track[i]);
   }
+  if (s->origin_arrival_us < 0) return;
+  diagnosis_tick(s->diagnosis, (at->mono_us - s->origin_arrival_us) / 1000);
+  uint64_t changes = diagnosis_changes(s->diagnosis);
+  if (changes != s->findings_seen) s->changed = true; /* a stream that has gone quiet has findings, too */
+  s->findings_seen = changes;
 }
 
 void stream_end(struct stream *s, const struct moment *at, enum part_state state) {
@@ -334,6 +322,7 @@ void stream_end(struct stream *s, const struct moment *at, enum part_state state
     assembler_flush(&s->track[i].assembler);
     hearing_flush(s->track[i].hearing);
   }
+  stream_sound_end(s);
   s->meta.state = state;
   s->meta.closed_ms = at->wall_us / 1000;
   s->changed = true;

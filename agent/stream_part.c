@@ -89,6 +89,33 @@ void stream_fault(struct stream *s) {
   s->changed = true;
 }
 
+static void add_rtts(struct stream *s, enum rtt_source source, uint64_t count, uint64_t sum_us,
+                     uint64_t least_us) {
+  if (count == 0) return;
+  if (s->rtt_count[source] == 0 || least_us < s->rtt_min_us[source]) s->rtt_min_us[source] = least_us;
+  s->rtt_count[source] += count;
+  s->rtt_sum_us[source] += sum_us;
+}
+
+static void at_least(uint64_t *greatest, uint64_t value) {
+  if (value > *greatest) *greatest = value;
+}
+
+/* Does not count as a change: the facts go with the next frames', or the end's. */
+void stream_evidence(struct stream *s, const struct socket_evidence *e) {
+  struct socket_facts *f = &s->meta.socket;
+  f->looks++;
+  f->out_of_order_segments += e->out_of_order_segments;
+  f->tcp_bytes += e->tcp_bytes;
+  at_least(&f->rtt_var_max_us, e->tcp_rtt_var_us);
+  at_least(&f->queued_max_bytes, e->queued_bytes);
+  at_least(&f->pong_max_us, e->pong_max_us);
+  /* The kernel says 0 before its first sample. */
+  uint64_t least_us = e->tcp_rtt_min_us != 0 ? e->tcp_rtt_min_us : e->tcp_rtt_us;
+  if (e->tcp_rtt_us != 0) add_rtts(s, RTT_TCP, 1, e->tcp_rtt_us, least_us);
+  add_rtts(s, RTT_WS, e->pongs, e->pong_sum_us, e->pong_min_us);
+}
+
 /* ---- what was measured ----------------------------------------------------------------------- */
 
 static void part_copy_meta(struct part *p, const struct stream *s) {
@@ -104,15 +131,47 @@ static void part_copy_meta(struct part *p, const struct stream *s) {
   p->client_state = s->meta.client_state != NULL ? strdup(s->meta.client_state) : NULL;
 }
 
-static struct delivery_facts *track_facts(const struct stream *s, int track) {
+/* Silence that somebody put into the sound, in frames of the stream: evidence that no number shows (5.8). */
+static uint64_t inserted_silence(const struct signal_facts *sound, uint32_t ptime_us) {
+  uint64_t us = sound->inserted_silence_frames * SIGNAL_FRAME_MS * 1000;
+  return ptime_us > 0 ? (us + ptime_us / 2) / ptime_us : 0;
+}
+
+struct delivery_facts *stream_track_facts(const struct stream *s, int track,
+                                          const struct signal_facts *sound) {
   struct delivery_facts *f = malloc(sizeof *f);
   if (f == NULL) return NULL;
   delivery_facts(s->track[track].delivery, f);
+  if (sound != NULL) f->inserted_silence_frames = inserted_silence(sound, s->timebase.track[track].ptime_us);
   f->origin_us = s->meta.first_frame_ms * 1000 + s->track[track].origin_us;
   f->missing_unassigned = timebase_unassigned(&s->timebase);
   f->chunk_scope = s->meta.track[track].chunk_scope;
   f->ts_unit = s->meta.track[track].ts_unit;
+  memcpy(f->rtt_count, s->rtt_count, sizeof f->rtt_count);
+  memcpy(f->rtt_sum_us, s->rtt_sum_us, sizeof f->rtt_sum_us);
+  memcpy(f->rtt_min_us, s->rtt_min_us, sizeof f->rtt_min_us);
   return f;
+}
+
+/* NULL: there is no decoder, or no memory. */
+static struct signal_facts *track_sound(const struct stream *s, int track) {
+  struct signal_facts *f = s->heard ? malloc(sizeof *f) : NULL;
+  if (f != NULL) diagnosis_signal(s->diagnosis, track, f);
+  return f;
+}
+
+static void put_findings(struct part *p, const struct stream *s) {
+  if (s->heard) diagnosis_echo(s->diagnosis, &p->echo);
+  p->findings = calloc(1, sizeof *p->findings);
+  if (p->findings != NULL) diagnosis_findings(s->diagnosis, p->findings);
+}
+
+static void put_speech(struct part *p, const struct stream *s, int64_t end_us) {
+  p->speech = malloc(sizeof *p->speech);
+  if (p->speech == NULL) return;
+  speech_facts(s->speech, end_us / 1000, p->speech);
+  /* The rules are told of silence on a track that never came, so that they need not wait for it. */
+  for (int i = 0; i < TRACK_COUNT; i++) p->speech->present[i] = s->meta.track[i].seen;
 }
 
 struct part *stream_part(struct stream *s) {
@@ -124,16 +183,11 @@ struct part *stream_part(struct stream *s) {
   for (int i = 0; i < TRACK_COUNT; i++) {
     if (!s->track[i].begun) continue;
     if (s->track[i].end_us > end_us) end_us = s->track[i].end_us;
-    p->track[i].delivery = track_facts(s, i);
+    p->track[i].signal = track_sound(s, i);
+    p->track[i].delivery = stream_track_facts(s, i, p->track[i].signal);
   }
-  if (s->heard && end_us > 0) {
-    p->speech = malloc(sizeof *p->speech);
-    if (p->speech != NULL) {
-      speech_facts(s->speech, end_us / 1000, p->speech);
-      /* The rules are told of silence on a track that never came, so that they need not wait for it. */
-      for (int i = 0; i < TRACK_COUNT; i++) p->speech->present[i] = s->meta.track[i].seen;
-    }
-  }
+  if (end_us > 0) put_findings(p, s);
+  if (end_us > 0 && s->heard) put_speech(p, s, end_us);
   s->changed = false;
   return p;
 }
@@ -154,9 +208,8 @@ int stream_speaking(const struct stream *s) {
   return bits;
 }
 
-double stream_newest_r(const struct stream *s, enum quality_consumer consumer, bool plc,
-                       const char *leg_codec) {
-  const struct delivery_view view = {plc, consumer, leg_codec_of(leg_codec, s->codec)};
+double stream_newest_r(const struct stream *s, const char *leg_codec) {
+  const struct delivery_view view = stream_view(s, leg_codec);
   double worst = NAN;
   for (int i = 0; i < TRACK_COUNT; i++) {
     if (!s->track[i].begun) continue;

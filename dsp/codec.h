@@ -43,8 +43,10 @@ struct codec {
   uint32_t sample_rate_hz;                    /* of the sound, G722: 16000 */
   uint32_t announced_hz[CODEC_ANNOUNCED_MAX]; /* rates media_format may state for it, the rest 0 */
   uint32_t rtp_clock_hz;                      /* G722: 8000 */
-  uint32_t bytes_per_ms;                      /* 0: the size of a frame does not tell its length */
-  enum mos_scale scale;                       /* the widest its sound can be */
+  int16_t pcm_ceiling;    /* the greatest |sample| a decoder can give: where its sound clips */
+  int16_t pcm_idle;       /* |sample| of its silence: A-law has no 0 */
+  uint32_t bytes_per_ms;  /* 0: the size of a frame does not tell its length */
+  enum mos_scale scale;   /* the widest its sound can be */
   bool has_modes;         /* its frames differ in what they cost: dsp/inspect.h tells each one's mode */
   uint32_t look_ahead_us; /* what the encoder waits for beyond the frame: voice-quality.md 2.1, 2.4 */
   /* Both NULL when not built. Return samples (bytes) written, 0 for a payload that is not of this codec.

@@ -25,6 +25,7 @@ struct state {
   bool has_last;              /* some frame came */
   struct timeline_point last; /* the highest frame of the segment */
   int64_t feed_us;            /* place of the next number the ledger hands back, if it is missing */
+  int64_t stall_us;           /* before the frame at hand */
   uint64_t read_ordinal, read_frames;
   struct delivery_input held; /* the frame of the number the ledger has set aside */
   struct recovery recovery;
@@ -228,6 +229,7 @@ static int64_t follow_last(struct state *s, struct delivery_facts *f, const stru
   f->clock_jumps += step.clock_jump;
   f->media_pause_us += (uint64_t)step.pause_us;
   if (step.stall_us > 0 && !in->self_delayed) {
+    s->stall_us = step.stall_us;
     f->stall_count++;
     f->stall_total_us += (uint64_t)step.stall_us;
     if ((uint64_t)step.stall_us > f->stall_longest_us) f->stall_longest_us = (uint64_t)step.stall_us;
@@ -320,6 +322,7 @@ void delivery_begin(struct delivery *d, const struct codec *codec, uint32_t ptim
 
 struct delivery_result delivery_frame(struct delivery *d, const struct delivery_input *in) {
   struct state *s = &d->state;
+  s->stall_us = 0;
   count_read(s, &d->facts, in);
   enum ledger_held held = ledger_settle(&s->ledger, in->number, in->arrival_us);
   if (held == HELD_RESTART) {
@@ -330,6 +333,7 @@ struct delivery_result delivery_frame(struct delivery *d, const struct delivery_
   }
   struct delivery_result result = take(s, &d->facts, in);
   result.restarted = held == HELD_RESTART;
+  result.stall_us = s->stall_us;
   return result;
 }
 
@@ -407,4 +411,20 @@ void delivery_facts(const struct delivery *d, struct delivery_facts *out) {
 
 double delivery_newest_r(const struct delivery *d, const struct delivery_view *view) {
   return windows_newest_r(&d->state.windows, view);
+}
+
+bool delivery_newest_window(const struct delivery *d, const struct delivery_view *view,
+                            struct delivery_newest *out) {
+  const struct windows *w = &d->state.windows;
+  const struct window_counts *c = &w->previous;
+  if (!w->has_previous || c->expected_us < WINDOW_EXPECTED_MIN_US) return false;
+  out->start_us = c->index * WINDOW_US;
+  out->r = windows_newest_r(w, view);
+  out->ppl_pct = 100.0 * (double)c->lost[view->consumer] / (double)c->expected_frames;
+  if (out->ppl_pct > 100) out->ppl_pct = 100;
+  return true;
+}
+
+void delivery_inserted_silence(struct delivery *d, int64_t start_us, uint64_t frames) {
+  windows_spoil(&d->state.windows, start_us, frames);
 }

@@ -41,6 +41,7 @@ enum delivery_verdict {
 struct delivery_result {
   enum delivery_verdict verdict;
   bool restarted;   /* this frame confirmed a restart */
+  int64_t stall_us; /* the delivery stood still for so long before it (3.7); 0: no stall, or one of our own */
   int64_t place_us; /* where its sound belongs, from the start of the track's first frame;
                        numbering and clock jumps taken out, pauses left in (speech-metrics.md 1) */
 };
@@ -65,5 +66,17 @@ void delivery_facts(const struct delivery *d, struct delivery_facts *out);
 
 /* R of the newest full window of 10 s, or DELIVERY_R_ABSENT (dsp/delivery_facts.h). Cheap. */
 double delivery_newest_r(const struct delivery *d, const struct delivery_view *view);
+
+/* The newest full window of 10 s, as an alert sees it; false: there is none yet. Cheap. */
+struct delivery_newest {
+  int64_t start_us; /* from the track's first frame */
+  double r;         /* LQ, or DELIVERY_R_ABSENT */
+  double ppl_pct;   /* its effective loss */
+};
+bool delivery_newest_window(const struct delivery *d, const struct delivery_view *view,
+                            struct delivery_newest *out);
+/* In the sound of the window that begins at start_us, `frames` of those that came were silence put in by somebody (5.8):
+ * they count in its effective loss while it is one of the two newest, later no more. */
+void delivery_inserted_silence(struct delivery *d, int64_t start_us, uint64_t frames);
 
 #endif

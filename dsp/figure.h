@@ -2,6 +2,7 @@
 #ifndef DSP_FIGURE_H
 #define DSP_FIGURE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct figure {

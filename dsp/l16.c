@@ -65,6 +65,7 @@ const struct codec l16_8k = {
     .sample_rate_hz = 8000,
     .announced_hz = {8000},
     .rtp_clock_hz = 8000,
+    .pcm_ceiling = 32767,
     .bytes_per_ms = 16,
     .scale = SCALE_NB,
     .decode = decode,

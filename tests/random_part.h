@@ -33,6 +33,7 @@ static inline struct delivery_facts *random_delivery(void) {
   facts->window_us = facts->window_count ? 10000000 : 0;
   facts->chunk_scope = (uint64_t)rand() % (CHUNK_SHARED + 1);
   facts->ts_unit = (uint64_t)rand() % (TS_FRAMES + 1);
+  facts->ie_basis = (uint64_t)rand() % (IE_NONE + 1);
   for (size_t i = 0; i < facts->window_count; i++) {
     random_members(delivery_window_fields, delivery_window_field_count, &facts->windows[i]);
     facts->windows[i].start_us = (int64_t)i * 10000000;
@@ -51,6 +52,21 @@ static inline struct speech_facts *random_speech(void) {
                                              .by = (int8_t)(rand() % 3 - 1),
                                              .start_ms = (uint32_t)(i * 1000),
                                              .overlap_ms = (uint32_t)rand()};
+  return facts;
+}
+
+static inline struct finding_facts *random_findings(void) {
+  struct finding_facts *facts = calloc(1, sizeof *facts);
+  facts->cut = random_count();
+  facts->row_count = (uint64_t)rand() % (FINDING_ROWS_MAX / 4);
+  for (size_t i = 0; i < facts->row_count; i++)
+    facts->rows[i] = (struct finding_row){.kind = (uint64_t)rand() % FINDING_KINDS,
+                                          .track = rand() % 3 - 1,
+                                          .severity = (uint64_t)rand() % (FINDING_CRITICAL + 1),
+                                          .start_ms = rand() % 100000,
+                                          .end_ms = rand() % 2 ? -1 : 100000 + rand() % 1000,
+                                          .value = rand() % 3 ? rand() / 7.0 : 0,
+                                          .detail = rand() % 100};
   return facts;
 }
 
@@ -76,10 +92,17 @@ static inline struct part *random_part(const char *id) {
     part->track[t].ptime_us = 20000;
     part->track[t].payload_bytes = random_count();
     part->track[t].delivery = random_delivery();
+    if (rand() % 4) {
+      part->track[t].signal = calloc(1, sizeof(struct signal_facts));
+      random_members(signal_fields, signal_field_count, part->track[t].signal);
+    }
     part->track[t].chunk_scope = (uint8_t)part->track[t].delivery->chunk_scope;
     part->track[t].ts_unit = (uint8_t)part->track[t].delivery->ts_unit;
   }
   if (rand() % 4) part->speech = random_speech();
+  if (rand() % 2) random_members(echo_fields, echo_field_count, &part->echo);
+  if (rand() % 2) random_members(socket_fields, socket_field_count, &part->socket);
+  if (rand() % 3) part->findings = random_findings();
   part->parse_errors = random_count();
   part->messages_missing = random_count();
   part->formats = 1;

@@ -43,7 +43,8 @@ static inline const struct moment *at_ms(struct rig *r, int64_t ms) {
 
 static inline void rig_begin(struct rig *r) {
   memset(r, 0, sizeof *r);
-  r->s = stream_create("a_1", at_ms(r, 0), scratch, &r->metrics);
+  static const struct stream_options options = {.consumer = CONSUMER_PLAYOUT};
+  r->s = stream_create("a_1", at_ms(r, 0), scratch, &r->metrics, &options);
   assert_non_null(r->s);
 }
 
@@ -117,6 +118,8 @@ static inline char *measured(const struct part *part) {
   json_object_set(kept, "inbound", json_object_get(json, "inbound"));
   json_object_set(kept, "outbound", json_object_get(json, "outbound"));
   json_object_set(kept, "speech", json_object_get(json, "speech"));
+  json_object_set(kept, "findings", json_object_get(json, "findings"));
+  json_object_set(kept, "echo", json_object_get(json, "echo"));
   assert_true(json_object_size(kept) >= 2); /* the names above are the part's */
   char *text = document_text(kept, true, NULL);
   json_decref(kept);

@@ -9,6 +9,31 @@
 #include "dsp/codec.h"
 
 /* A new codec is tested by its row alone. */
+/* All code words of G.711 have been decoded: nothing lies beyond the ceiling or below the idle code. */
+static void ceilings_and_idle_codes_are_the_decoder_s(void **state) {
+  (void)state;
+  static const enum codec_id g711[] = {CODEC_PCMU, CODEC_PCMA};
+  for (size_t i = 0; i < 2; i++) {
+    const struct codec *row = codec_row(g711[i]);
+    int highest = 0, lowest = 32768;
+    struct codec_decoder decoder;
+    codec_decoder_init(&decoder, row);
+    for (int code = 0; code < 256; code++) {
+      uint8_t payload = (uint8_t)code;
+      int16_t pcm;
+      assert_int_equal(codec_decode(&decoder, &payload, 1, &pcm, 1), 1);
+      int size = pcm < 0 ? -pcm : pcm;
+      highest = size > highest ? size : highest;
+      lowest = size < lowest ? size : lowest;
+    }
+    assert_int_equal(row->pcm_ceiling, highest);
+    assert_int_equal(row->pcm_idle, lowest);
+  }
+  assert_int_equal(codec_row(CODEC_L16_8K)->pcm_ceiling, 32767);
+  assert_int_equal(codec_row(CODEC_L16_16K)->pcm_ceiling, 32767);
+  assert_int_equal(codec_row(CODEC_L16_8K)->pcm_idle, 0);
+}
+
 static void every_decoder_gives_its_known_answers(void **state) {
   (void)state;
   int16_t pcm[6000];
@@ -39,6 +64,7 @@ static void rows_are_whole(void **state) {
     const struct codec *row = codec_row((enum codec_id)id);
     assert_int_equal(row->id, id);
     assert_non_null(row->encoding);
+    assert_true(row->pcm_ceiling > 0);
     assert_true(row->sample_rate_hz > 0 && row->rtp_clock_hz > 0 && row->announced_hz[0] > 0);
     assert_true((row->decode == NULL) == (row->encode == NULL));
     for (size_t i = 0; i < CODEC_ANNOUNCED_MAX && row->announced_hz[i] != 0; i++)
@@ -113,6 +139,7 @@ static void unheard_codecs_decode_to_nothing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(ceilings_and_idle_codes_are_the_decoder_s),
       cmocka_unit_test(every_decoder_gives_its_known_answers),
       cmocka_unit_test(rows_are_whole),
       cmocka_unit_test(found_by_name_and_rate),

@@ -283,6 +283,48 @@ static void own_delay_is_not_theirs(void **state) {
   assert_true(facts.discarded_f60 > 0); /* it was late all the same */
 }
 
+/* What findings are made of. */
+static void a_stall_is_told_with_the_frame_that_ends_it(void **state) {
+  (void)state;
+  struct delivery *d = delivery_new();
+  feed_clear(&feed);
+  feed_even(&feed, 0, 199);
+  for (size_t i = 100; i < 150; i++) feed.frame[i].arrival_us = feed.frame[150].arrival_us;
+  for (size_t i = 0; i < feed.count; i++) {
+    struct delivery_result result = delivery_frame(d, &feed.frame[i]);
+    assert_int_equal(result.stall_us, i == 100 ? 50 * FRAME_US : 0); /* the gap less one frame */
+  }
+  free(d);
+}
+
+static void the_newest_window_and_silence_put_into_it(void **state) {
+  (void)state;
+  struct delivery *d = delivery_new();
+  const struct delivery_view playout = {.consumer = CONSUMER_PLAYOUT},
+                             asr = {.consumer = CONSUMER_ASR_STREAM};
+  struct delivery_newest w;
+  feed_clear(&feed);
+  feed_even(&feed, 0, 1200);
+  for (size_t i = 0; i < feed.count; i++) {
+    bool known = delivery_newest_window(d, &playout, &w);
+    if (i <= 500) assert_false(known);
+    if (i >= 600) assert_true(known); /* the ledger is settled H behind */
+    if (i % 50 != 0) delivery_frame(d, &feed.frame[i]);
+  }
+  assert_true(delivery_newest_window(d, &playout, &w));
+  assert_int_equal(w.start_us, 10000000);
+  near(w.ppl_pct, 2.0, 1e-9); /* 10 of 500 */
+  double r = w.r;
+  delivery_inserted_silence(d, 10000000, 15);
+  delivery_inserted_silence(d, 0, 400); /* too old: handed on */
+  assert_true(delivery_newest_window(d, &playout, &w));
+  near(w.ppl_pct, 5.0, 1e-9);
+  assert_true(w.r < r - 5);
+  assert_true(delivery_newest_window(d, &asr, &w));
+  near(w.ppl_pct, 5.0, 1e-9);
+  free(d);
+}
+
 static void bad_frames_are_counted_once(void **state) {
   (void)state;
   feed_even(&feed, 0, 499);
@@ -356,6 +398,8 @@ int main(void) {
       cmocka_unit_test_setup(another_frame_length, setup),
       cmocka_unit_test_setup(places_out_of_order, setup),
       cmocka_unit_test_setup(own_delay_is_not_theirs, setup),
+      cmocka_unit_test_setup(a_stall_is_told_with_the_frame_that_ends_it, setup),
+      cmocka_unit_test_setup(the_newest_window_and_silence_put_into_it, setup),
       cmocka_unit_test_setup(bad_frames_are_counted_once, setup),
       cmocka_unit_test_setup(sid_is_no_sound, setup),
       cmocka_unit_test_setup(nothing_and_one, setup),

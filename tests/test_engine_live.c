@@ -125,12 +125,61 @@ static void it_is_said_who_speaks(void **state) {
   }
 }
 
+/* Open findings are shown of a call that is up and stored nowhere (data-model.md 8.4). */
+static void what_is_wrong_now_is_shown_live_only(void **state) {
+  (void)state;
+  static const char open[] = "metadata.sidetone.quality.open_findings";
+  struct world *w = world_new("", true);
+  open_socket(w, 1, 0);
+  start_frame(w, 1, 0, LEG, "PCMU");
+  char id[64];
+  snprintf(id, sizeof id, "%s", json_string_value(at_path(stored_document(w, LEG), "callLogId")));
+  media_between(w, 1, 20, 9000, 1);
+  json_t *document = engine_document(w->e, id);
+  EXPECT(document, open, "absent");
+  json_decref(document);
+  ticks_until(w, 12500); /* no frame for 3.5 s */
+  document = engine_document(w->e, id);
+  EXPECT(document, "metadata.sidetone.quality.open_findings.0.description", "'no media: 3.5 s'");
+  EXPECT(document, "metadata.sidetone.quality.open_findings.0.severity", "'critical'");
+  EXPECT(document, "quality.issues", "[]");
+  json_decref(document);
+  EXPECT(stored_document(w, LEG), open, "absent");
+  close_by_peer(w, 1, 12600);
+  EXPECT(stored_document(w, LEG), "quality.issues.0.description", "'no media: 3.5 s'");
+  EXPECT(stored_document(w, LEG), "quality.issues.0.resolved", "false");
+  EXPECT(stored_document(w, LEG), open, "absent");
+  world_free(w);
+}
+
+/* Nobody speaks on hold, and nothing comes after the hang-up, though the socket is up for some seconds yet. */
+static void silence_is_expected_on_hold_and_behind_the_end(void **state) {
+  (void)state;
+  for (int held = 0; held < 2; held++) {
+    struct world *w = world_new("", true);
+    hook(w, LEG, "call.initiated", 0, parties);
+    hook(w, LEG, "call.answered", 10, "");
+    open_socket(w, 1, 20);
+    start_frame(w, 1, 20, LEG, "PCMU");
+    media_between(w, 1, 40, 9000, 1);
+    hook(w, LEG, held ? "call.hold" : "call.hangup", 9000, "");
+    ticks_until(w, 13500);
+    if (held) hook(w, LEG, "call.hangup", 13600, "");
+    close_by_peer(w, 1, 13700);
+    ticks_until(w, 15000);
+    EXPECT(stored_document(w, LEG), "quality.issues", "[]");
+    world_free(w);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_call_without_media_shows_what_is_known),
       cmocka_unit_test(a_leg_known_by_media_only_has_no_direction),
       cmocka_unit_test(ended_calls_are_not_shown),
       cmocka_unit_test(it_is_said_who_speaks),
+      cmocka_unit_test(what_is_wrong_now_is_shown_live_only),
+      cmocka_unit_test(silence_is_expected_on_hold_and_behind_the_end),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,46 +1,6 @@
 #include <math.h>
 
-#include "dsp/codec.h"
-#include "tests/fold_case.h"
-
-enum { PTIME_MS = 20 };
-
-/* A track of `frames` frames of 20 ms, on time; every `lose_each`-th is missing (0: none). */
-static struct delivery_facts *measured(const struct codec *codec, size_t frames, size_t lose_each) {
-  struct delivery *d = malloc(delivery_bytes());
-  struct delivery_facts *facts = malloc(sizeof *facts);
-  delivery_init(d);
-  delivery_begin(d, codec, PTIME_MS * 1000);
-  for (size_t i = 0; i < frames; i++) {
-    if (lose_each && i % lose_each == lose_each - 1) continue;
-    int64_t at_us = (int64_t)i * PTIME_MS * 1000;
-    struct delivery_input in = {.number = i + 1,
-                                .media_us = at_us,
-                                .arrival_us = 5000000 + at_us,
-                                .read_ordinal = i,
-                                .duration_us = PTIME_MS * 1000};
-    delivery_frame(d, &in);
-  }
-  delivery_facts(d, facts);
-  free(d);
-  return facts;
-}
-
-static void measure_as(enum codec_id id, struct part *part, int track, size_t frames, size_t lose_each) {
-  const struct codec *codec = codec_row(id);
-  part->track[track].seen = true;
-  strcpy(part->track[track].encoding, codec->encoding);
-  part->track[track].sample_rate_hz = codec->sample_rate_hz;
-  part->track[track].ptime_us = PTIME_MS * 1000;
-  part->track[track].chunk_scope = CHUNK_PER_TRACK;
-  part->track[track].ts_unit = TS_MS;
-  part->track[track].delivery = measured(codec, frames, lose_each);
-  part->track[track].payload_bytes = part->track[track].delivery->received_frames * 160;
-}
-
-static void measure(struct part *part, int track, size_t frames, size_t lose_each) {
-  measure_as(CODEC_PCMU, part, track, frames, lose_each);
-}
+#include "tests/fold_measured.h"
 
 static double number_at(const json_t *document, const char *path) {
   const json_t *value = at_path(document, path);
@@ -249,39 +209,6 @@ static void a_part_a_frame_later_is_no_outage(void **state) {
   }
 }
 
-/* Whatever Telnyx sends as call_quality_stats is kept as it is, and decides nothing. */
-static void carrier_numbers_are_kept_verbatim(void **state) {
-  (void)state;
-  static const char *const rows[] = {
-      "{'inbound':{'jitter_max_variance':'11.08','jitter_packet_count':'0','mos':'4.47','packet_count':'4410'"
-      ","
-      "'skip_packet_count':'31'},'outbound':{'packet_count':'4388','skip_packet_count':'0'}}",
-      "{'inbound':{'mos':'nan','packet_count':''}}",
-      "{'inbound':null,'outbound':[]}",
-      "{'inbound':{'mos':4.5,'packet_count':0}}",
-      "'mos=1'",
-      "[1,2]",
-      "{}",
-      "7",
-      "false",
-      "null",
-      NULL,
-  };
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    char payload[512];
-    const char *stats = rows[i];
-    snprintf(payload, sizeof payload, "{'%s':%s}", stats ? "call_quality_stats" : "other",
-             stats ? stats : "1");
-    struct facts *facts = facts_new(LEG);
-    add_event(facts, "1", "call.hangup", 0, payload);
-    json_t *document = fold_plain(facts, NULL);
-    EXPECT(document, "metadata.sidetone.quality.carrier", stats && strcmp(stats, "null") ? stats : "absent");
-    EXPECT(document, "quality", "{'issues':[]}");
-    json_decref(document);
-    facts_free(facts);
-  }
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_clean_call),
@@ -293,7 +220,6 @@ int main(void) {
       cmocka_unit_test(the_outbound_track_makes_no_headline),
       cmocka_unit_test(two_parts_are_one_track),
       cmocka_unit_test(a_part_a_frame_later_is_no_outage),
-      cmocka_unit_test(carrier_numbers_are_kept_verbatim),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,7 +35,11 @@ static const char *difference(const struct part *a, const struct part *b) {
       return "track";
     if (!same_blocks(a->track[t].delivery, b->track[t].delivery, sizeof(struct delivery_facts)))
       return "delivery";
+    if (!same_blocks(a->track[t].signal, b->track[t].signal, sizeof(struct signal_facts))) return "signal";
   }
+  if (!same_blocks(a->findings, b->findings, sizeof(struct finding_facts))) return "findings";
+  if (memcmp(&a->echo, &b->echo, sizeof a->echo)) return "echo";
+  if (memcmp(&a->socket, &b->socket, sizeof a->socket)) return "socket";
   if (!same_blocks(a->speech, b->speech, sizeof(struct speech_facts))) return "speech";
   if (a->frames_ignored != b->frames_ignored || a->parse_errors != b->parse_errors ||
       a->messages_missing != b->messages_missing || a->formats != b->formats ||

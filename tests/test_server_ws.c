@@ -194,6 +194,13 @@ static void test_pongs(void **state) {
   stop(f);
 }
 
+/* The first ping's payload: its number. */
+static size_t ping_frame(char out[10], uint64_t number) {
+  memcpy(out, "\x89\x08", 2);
+  memcpy(out + 2, &number, sizeof number);
+  return 10;
+}
+
 /* Pings go out; a peer that sends anything at all stays, one that sends nothing is dropped. */
 static void test_our_pings_and_silence(void **state) {
   (void)state;
@@ -209,12 +216,102 @@ static void test_our_pings_and_silence(void **state) {
     assert_false(c->ended);
     if (f->messages >= 60) f->messages = 0;
   }
-  assert_true(c->got_bytes >= 4);
-  assert_memory_equal(c->got, "\x89\x00\x89\x00", 4);
+  char pings[20];
+  ping_frame(pings, 1);
+  ping_frame(pings + 10, 2);
+  assert_true(c->got_bytes >= sizeof pings);
+  assert_memory_equal(c->got, pings, sizeof pings);
   f->log[0] = '\0';
   WAIT(c, c->ended);
   assert_string_equal(f->log, "closed 1006;");
   hang_up(c);
+  stop(f);
+}
+
+/* While messages come, a ping goes out more often. */
+static void test_more_pings_while_messages_come(void **state) {
+  (void)state;
+  struct server_limits limits = LIMITS;
+  limits.ws_ping_ms = 60 * 1000;
+  limits.ws_ping_busy_ms = 20;
+  struct fixture *f = start(&limits, false);
+  struct client *busy = websocket(f), *idle = websocket(f);
+  for (size_t pings = 1; pings <= 3; pings++) {
+    say_frame(busy, 0x81, "x", 1);
+    WAIT(busy, busy->got_bytes >= pings * 10);
+  }
+  receive(idle);
+  assert_int_equal(idle->got_bytes, 0);
+  hang_up(busy);
+  hang_up(idle);
+  stop(f);
+}
+
+/* A pong tells the round trip of the ping it names; any other pong tells nothing. */
+static void test_pongs_tell_the_round_trip(void **state) {
+  (void)state;
+  struct server_limits limits = LIMITS;
+  limits.ws_ping_ms = 20;
+  struct fixture *f = start(&limits, false);
+  struct client *c = websocket(f);
+  struct socket_evidence e;
+  say_frame(c, 0x8a, "", 0);
+  say_frame(c, 0x8a, "\0\0\0\0\0\0\0", 8);
+  assert_true(server_ws_look(f->server, f->socket, &e));
+  assert_int_equal(e.pongs, 0);
+  uint64_t answered = 0, longest_us = 0, number = 0, patience = uv_hrtime() + PATIENCE_MS * 1000000ull;
+  while (answered == 0 && uv_hrtime() < patience) { /* a busy machine marks some as self-delayed */
+    clear(c);
+    WAIT(c, c->got_bytes >= 10);
+    uint64_t got_ns = uv_hrtime();
+    memcpy(&number, c->got + c->got_bytes - 8, sizeof number);
+    uint64_t older = number - 1;
+    say_frame(c, 0x8a, (const char *)&older, sizeof older);
+    say_frame(c, 0x81, "y", 1);
+    WAIT(c, f->messages == 1);
+    assert_true(server_ws_look(f->server, f->socket, &e));
+    assert_int_equal(e.pongs, 0);
+    f->messages = 0;
+    say_frame(c, 0x8a, (const char *)&number, sizeof number);
+    say_frame(c, 0x8a, (const char *)&number, sizeof number); /* the same once more */
+    say_frame(c, 0x81, "x", 1);
+    WAIT(c, f->messages == 1);
+    longest_us = (uv_hrtime() - got_ns) / 1000 + 1000 * PATIENCE_MS;
+    assert_true(server_ws_look(f->server, f->socket, &e));
+    answered = e.pongs;
+    assert_true(answered <= 1);
+  }
+  assert_int_equal(answered, 1);
+  assert_in_range(e.pong_sum_us, 1, longest_us);
+  assert_int_equal(e.pong_min_us, e.pong_sum_us);
+  assert_int_equal(e.pong_max_us, e.pong_sum_us);
+  assert_true(server_ws_look(f->server, f->socket, &e));
+  assert_int_equal(e.pongs, 0); /* each look tells what is new */
+  hang_up(c);
+  stop(f);
+}
+
+static void test_the_kernel_tells_of_the_connection(void **state) {
+  (void)state;
+  struct fixture *f = start(&LIMITS, false);
+  struct client *c = websocket(f);
+  struct socket_evidence e;
+  assert_true(server_ws_look(f->server, f->socket, &e));
+  assert_true(e.tcp);
+  assert_in_range(e.tcp_rtt_us, 1, 1000000);
+  assert_in_range(e.tcp_bytes, strlen(UPGRADE("/media")), 4096);
+  char text[1000];
+  memset(text, 'x', sizeof text);
+  say_frame(c, 0x81, text, sizeof text);
+  WAIT(c, f->messages == 1);
+  assert_true(server_ws_look(f->server, f->socket, &e));
+  assert_in_range(e.tcp_bytes, sizeof text, sizeof text + 100);
+  assert_int_equal(e.out_of_order_segments, 0);
+  hang_up(c);
+  struct client *watch = dial(f);
+  WAIT(watch, strstr(f->log, "closed"));
+  assert_false(server_ws_look(f->server, f->socket, &e));
+  hang_up(watch);
   stop(f);
 }
 
@@ -232,6 +329,9 @@ int main(void) {
       cmocka_unit_test(test_largest_message),
       cmocka_unit_test(test_pongs),
       cmocka_unit_test(test_our_pings_and_silence),
+      cmocka_unit_test(test_more_pings_while_messages_come),
+      cmocka_unit_test(test_pongs_tell_the_round_trip),
+      cmocka_unit_test(test_the_kernel_tells_of_the_connection),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

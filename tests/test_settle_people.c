@@ -125,6 +125,41 @@ static void a_rating_is_several_values(void **state) {
   result = settled("{'quality':{'overallRating':3.0,'ratedBy':'lead'}}", rating, NULL);
   EXPECT(result, "quality.overallRating", "3.0");
   EXPECT(result, "quality.ratedBy", "'lead'");
+  EXPECT(result, "quality.ratedAt", "absent"); /* not ours beside their rating */
+  json_decref(result);
+}
+
+#define RATED(rating_, by_) \
+  "'overallRating':" rating_ ",'ratedBy':'" by_ "','ratedAt':{'$date':'2026-09-14T08:14:58.120Z'}"
+#define RATED_COPY(rating_) "'metadata':{'sidetone':{'wrote':{'quality':{" RATED(rating_, "system") "}}}}"
+
+/* Our rating follows the facts; somebody's word in any of the three values ends that. */
+static void a_rating_of_people_stays_whole(void **state) {
+  (void)state;
+  static const char better[] = "{'quality':{" RATED("4.0", "system") "}}";
+  json_t *result = settled("{'quality':{" RATED("4.5", "system") "}," RATED_COPY("4.5") "}", better, NULL);
+  EXPECT(result, "quality.overallRating", "4.0");
+  EXPECT(result, "metadata.sidetone.wrote.quality.overallRating", "4.0");
+  json_decref(result);
+  static const char *const theirs[] = {
+      "{'quality':{" RATED("2.0", "system") "}," RATED_COPY("4.5") "}",
+      "{'quality':{" RATED("4.5", "lead") "}," RATED_COPY("4.5") "}",
+      "{'quality':{'overallRating':4.5,'ratedBy':'system','ratedAt':{'$date':'2026-09-15T00:00:00Z'}}"
+      "," RATED_COPY("4.5") "}",
+      "{'quality':{'ratedBy':'agent'}}",
+  };
+  for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++) {
+    json_t *before = quoted(theirs[i]);
+    result = settled(theirs[i], better, NULL);
+    assert_true(json_equal(document_reader(at_path(result, "quality")), json_object_get(before, "quality")));
+    json_decref(before);
+    json_decref(result);
+  }
+  /* Written between the reading and the update: the next try finds it. */
+  result = settled("{'quality':{" RATED("4.5", "system") "}," RATED_COPY("4.5") "}", better,
+                   "{'quality':{'ratedBy':'agent','overallRating':1.0}}");
+  EXPECT(result, "quality.overallRating", "1.0");
+  EXPECT(result, "quality.ratedBy", "'agent'");
   json_decref(result);
 }
 
@@ -193,9 +228,12 @@ static void issues_are_pushed_and_pulled_by_id(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_value_of_ours_is_written_and_noted), cmocka_unit_test(a_value_of_people_stays),
+      cmocka_unit_test(a_value_of_ours_is_written_and_noted),
+      cmocka_unit_test(a_value_of_people_stays),
 
-      cmocka_unit_test(a_rating_is_several_values),           cmocka_unit_test(tags_of_others_stay),
+      cmocka_unit_test(a_rating_of_people_stays_whole),
+      cmocka_unit_test(a_rating_is_several_values),
+      cmocka_unit_test(tags_of_others_stay),
       cmocka_unit_test(issues_are_pushed_and_pulled_by_id),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,6 +129,40 @@ static void an_empty_file_is_empty(void **state) {
   sound_free(&s);
 }
 
+/* As the file has it, however it is cut, or resampled where dsp/signal has no such rate. */
+static void the_file_as_it_is_piece_by_piece(void **state) {
+  (void)state;
+  static const struct {
+    uint32_t rate_hz, given_hz;
+  } rows[] = {{8000, 8000}, {16000, 16000}, {48000, 48000}, {44100, 16000}, {11025, 8000}};
+  static int16_t left[SECONDS_MAX * RATE_MAX], right[SECONDS_MAX * RATE_MAX];
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    size_t frames = rows[i].rate_hz * 2 + 123, got = 0, piece;
+    uint32_t rate_hz;
+    tones(rows[i].rate_hz, 2, frames);
+    struct sound_reader *r = sound_open(scratch_wav("n.wav", rows[i].rate_hz, 2, pcm, frames), &rate_hz);
+    assert_non_null(r);
+    assert_int_equal(rate_hz, rows[i].given_hz);
+    do {
+      int16_t *const into[2] = {left + got, right + got};
+      piece = sound_next(r, into, 5000);
+      got += piece;
+    } while (piece == 5000);
+    int16_t *const into[2] = {left + got, right + got};
+    assert_int_equal(sound_next(r, into, 5000), 0);
+    sound_close(r);
+    size_t expected = (size_t)((uint64_t)frames * rate_hz / rows[i].rate_hz);
+    assert_in_range(got, expected - 100, expected + 100);
+    for (size_t k = 0; rate_hz == rows[i].rate_hz && k < frames; k++) {
+      assert_int_equal(left[k], pcm[2 * k]);
+      assert_int_equal(right[k], pcm[2 * k + 1]);
+    }
+  }
+  uint32_t rate_hz;
+  assert_null(sound_open(scratch_path("absent.wav"), &rate_hz));
+  sound_close(NULL);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(eight_kilohertz_stay_as_they_are),
@@ -136,6 +170,7 @@ int main(void) {
       cmocka_unit_test(full_scale_does_not_wrap),
       cmocka_unit_test(what_is_no_sound_of_ours_is_refused),
       cmocka_unit_test(an_empty_file_is_empty),
+      cmocka_unit_test(the_file_as_it_is_piece_by_piece),
   };
   return cmocka_run_group_tests(tests, scratch_begin, scratch_end);
 }

@@ -1,6 +1,13 @@
 /* agent/stream_part.c: what a stream knows besides sound, and that looking at it changes nothing. */
 #include "tests/stream_rig.h"
 
+static void expect_json(const json_t *value, const char *expected) {
+  json_t *wanted = json_loads(expected, 0, NULL);
+  assert_non_null(wanted);
+  assert_true(json_equal(document_reader(value), wanted));
+  json_decref(wanted);
+}
+
 static void looking_changes_nothing(void **state) {
   (void)state;
   struct rig quiet, watched;
@@ -28,6 +35,61 @@ static void looking_changes_nothing(void **state) {
   expect_same_measure(a, b, "looked at after every frame");
   part_free(a);
   part_free(b);
+}
+
+/* Round trips are facts of both tracks, the rest of the part; all of it is added up. */
+static void the_connection_is_evidence(void **state) {
+  (void)state;
+  struct rig r;
+  rig_begin(&r);
+  static const struct socket_evidence looks[] = {
+      {.tcp = true, .tcp_rtt_us = 0, .tcp_bytes = 100}, /* no sample yet */
+      {.tcp = true,
+       .tcp_rtt_us = 3000,
+       .tcp_rtt_min_us = 2500,
+       .tcp_rtt_var_us = 700,
+       .tcp_bytes = 4000,
+       .out_of_order_segments = 2,
+       .queued_bytes = 50},
+      {.tcp = true,
+       .tcp_rtt_us = 5000,
+       .tcp_rtt_min_us = 2600,
+       .tcp_rtt_var_us = 300,
+       .tcp_bytes = 1000,
+       .out_of_order_segments = 1,
+       .queued_bytes = 10,
+       .pongs = 2,
+       .pong_sum_us = 9000,
+       .pong_min_us = 4000,
+       .pong_max_us = 5000},
+      {.pongs = 1, .pong_sum_us = 3500, .pong_min_us = 3500, .pong_max_us = 3500},
+  };
+  start(&r, 0, "PCMU", 8000);
+  stream_evidence(r.s, &looks[0]);
+  for (int i = 0; i < 100; i++) {
+    send_voice(&r, i * 20, 0, i + 1, i);
+    send_voice(&r, i * 20, 1, i + 1, i);
+  }
+  part_free(stream_part(r.s));
+  for (size_t i = 1; i < sizeof looks / sizeof *looks; i++) stream_evidence(r.s, &looks[i]);
+  assert_false(stream_changed(r.s)); /* a quiet socket is not stored again and again */
+  struct part *part = finish(&r, 2000);
+  for (int t = 0; t < TRACK_COUNT; t++) {
+    const struct delivery_facts *f = part->track[t].delivery;
+    assert_int_equal(f->rtt_count[RTT_TCP], 2);
+    assert_int_equal(f->rtt_sum_us[RTT_TCP], 8000);
+    assert_int_equal(f->rtt_min_us[RTT_TCP], 2500);
+    assert_int_equal(f->rtt_count[RTT_WS], 3);
+    assert_int_equal(f->rtt_sum_us[RTT_WS], 12500);
+    assert_int_equal(f->rtt_min_us[RTT_WS], 3500);
+    assert_int_equal(f->rtt_count[RTT_RTCP], 0);
+  }
+  json_t *json = part_to_json(part);
+  expect_json(json_object_get(json, "socket"),
+              "{\"looks\":4,\"rtt_var_max_us\":700,\"out_of_order_segments\":3,\"tcp_bytes\":5100,"
+              "\"queued_max_bytes\":50,\"pong_max_us\":5000}");
+  json_decref(json);
+  part_free(part);
 }
 
 static void messages_that_never_came_are_counted(void **state) {
@@ -140,6 +202,7 @@ static void a_long_name_is_cut_between_characters(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(looking_changes_nothing),
+      cmocka_unit_test(the_connection_is_evidence),
       cmocka_unit_test(messages_that_never_came_are_counted),
       cmocka_unit_test(digits_and_errors_are_bounded),
       cmocka_unit_test(long_texts_are_cut_or_left_out),

@@ -2,6 +2,7 @@
 import csv
 import io
 import json
+import math
 import re
 import struct
 import wave
@@ -65,6 +66,67 @@ def test_the_object():
     assert short["agentTalkTime"] == figures["agent"]["talk_ms"] / 1000
     assert short["leadTalkTime"] == figures["lead"]["talk_ms"] / 1000
     assert short["talkRatio"] == round(figures["agent"]["talk_ms"] / figures["lead"]["talk_ms"], 4)
+
+
+def test_quality_is_that_of_the_call():
+    """A file gives the same figures of its sound as the call it came from (the fixture plays this file)."""
+    document = json.loads(analyze(DEMO))
+    golden = json.loads((FIXTURES / "demo/expect.jsonl").read_text().splitlines()[0])
+    assert document["quality"] == {"issues": []}  # and no MOS: nothing was delivered
+    assert document["metadata"]["sidetone"]["quality"] == {"signal": golden["metadata"]["sidetone"]["quality"]["signal"]}
+
+
+def tone(hz, seconds, rate, amplitude):
+    return [round(amplitude * math.sin(2 * math.pi * hz * i / rate)) for i in range(int(seconds * rate))]
+
+
+def quality(*words):
+    document = json.loads(analyze(*words))
+    return document["quality"]["issues"], document["metadata"]["sidetone"]["quality"]["signal"]
+
+
+def test_clipping_and_its_time(tmp_path):
+    """40 s, of which the first half is beyond what the format holds; two good windows close the finding."""
+    left, right = demo_channels(40)
+    loud = [max(-32768, min(32767, x * 12)) if i < 20 * 8000 else x for i, x in enumerate(left)]
+    issues, signal = quality(write_wav(tmp_path / "loud.wav", [loud, right]))
+    (row,) = [row for row in issues if row["description"].startswith("clipping: ")]
+    assert (row["type"], row["severity"], row["resolved"]) == ("static", "high", True)
+    assert row["timestamp"]["$date"] == "2026-01-01T00:00:00.000Z"
+    assert row["resolvedAt"]["$date"] == "2026-01-01T00:00:20.000Z"
+    assert signal["inbound"]["clip_share"] > 0.01 and signal["inbound"]["clip_events"] > 100
+    assert signal["outbound"]["clip_share"] == 0
+
+
+def test_echo_between_the_tracks(tmp_path):
+    _, right = demo_channels(40)
+    left = [right[i - 2400] // 4 if i >= 2400 else 0 for i in range(len(right))]  # 300 ms, 12 dB
+    issues, signal = quality(write_wav(tmp_path / "echo.wav", [left, right]))
+    assert signal["inbound"]["echo"]["delay_ms"] == pytest.approx(300, abs=2)
+    assert signal["inbound"]["echo"]["erl_db"] == pytest.approx(12, abs=0.5)
+    assert "echo" not in signal["outbound"]
+    assert [row["severity"] for row in issues if row["type"] == "echo"] == ["high"]
+    _, alone = quality(write_wav(tmp_path / "mono.wav", [left]))
+    assert set(alone) == {"inbound"} and alone["inbound"]["absent"]["echo"] == "too_little_outbound"
+
+
+def test_a_track_that_is_silent_while_the_other_talks(tmp_path):
+    left, _ = demo_channels(40)
+    issues, signal = quality(write_wav(tmp_path / "one.wav", [left, [0] * len(left)]))
+    (row,) = [row for row in issues if row["type"] == "one-way-audio"]
+    assert row["severity"] == "critical" and not row["resolved"]
+    assert signal["outbound"]["absent"]["active_level_dbov"] == "silent"
+
+
+@pytest.mark.parametrize("rate", (8000, 16000, 44100, 48000))
+def test_levels_at_every_rate(tmp_path, rate):
+    """A sine of half scale: -9.03 dBov rms, whatever the rate of its file."""
+    _, signal = quality(write_wav(tmp_path / "tone.wav", [tone(440, 12, rate, 16384)], rate))
+    level = signal["inbound"].get("rms_dbov")
+    if level is None:
+        assert signal["inbound"]["absent"]["rms_dbov"] == "non_speech"  # what it is, too
+    else:
+        assert level == pytest.approx(-9.03, abs=0.1)
 
 
 def test_the_demo_call_is_within_5_per_cent_of_its_labels():

@@ -3,6 +3,7 @@ with pymongo."""
 import base64
 import datetime
 import json
+import time
 
 import pytest
 from bson import ObjectId
@@ -136,6 +137,41 @@ def test_an_outcome_of_ours_is_followed(make_mongo_agent, mongo):
     mongo.db.calllogs.update_one({"_id": document["_id"]}, {"$set": {"outcome.result": "not-interested"}})
     call.tell("call.machine.detection.ended", result="machine")
     assert at_revision(mongo, call, 3)["outcome"]["result"] == "not-interested"
+
+
+def test_issues_and_a_rating_beside_those_of_people(make_mongo_agent, mongo):
+    """The socket breaks off and comes again: an outage, which costs half a point. Then somebody rates the call."""
+    agent = make_mongo_agent()
+    call = Call(agent)
+    call.initiated()
+    call.answered()
+    for _ in range(2):
+        stream = call.stream().start()
+        stream.play({"inbound": lambda i: b"\xff" * 160}, 3)
+        stream.sync()
+        stream.drop()
+        time.sleep(2.2)  # the sender's own silence, not a wait for the agent
+    call.hangup()
+    document = until("a rating", lambda: (lambda d: d if "overallRating" in d.get("quality", {}) else None)(
+        mongo.db.calllogs.find_one({"telnyx.callControlId": call.leg}) or {}))
+    issues = document["quality"]["issues"]
+    assert [(row["type"], row["severity"], row["resolved"]) for row in issues] == [("dropped", "critical", True)]
+    assert issues[0]["description"].startswith("stream outage: 2.")
+    assert isinstance(issues[0]["_id"], ObjectId) and issues[0]["resolvedAt"] > issues[0]["timestamp"]
+    wrote = document["metadata"]["sidetone"]["wrote"]
+    assert wrote["issues"] == [issues[0]["_id"]]
+    ours = {name: document["quality"][name] for name in ("overallRating", "ratedBy", "ratedAt")}
+    assert ours == {name: wrote["quality"][name] for name in ours}
+    assert ours["ratedBy"] == "system" and ours["ratedAt"] == document["endedAt"]
+    assert ours["overallRating"] == max(1, round(document["quality"]["mos"] * 2) / 2 - 0.5)
+    mongo.db.calllogs.update_one({"_id": document["_id"]}, {
+        "$set": {"quality.overallRating": 2, "quality.ratedBy": "lead"}, "$push": {"quality.issues": {"type": "echo"}}})
+    revision = document["metadata"]["sidetone"]["revision"]
+    call.tell("call.cost", status="success", total_cost="0.01", billed_duration_secs=60)
+    document = at_revision(mongo, call, revision + 1)
+    assert (document["quality"]["overallRating"], document["quality"]["ratedBy"]) == (2, "lead")
+    assert document["quality"]["ratedAt"] == ours["ratedAt"]
+    assert document["quality"]["issues"] == [issues[0], {"type": "echo"}]
 
 
 @pytest.mark.parametrize("named_by", ["callLogId", "callId"])

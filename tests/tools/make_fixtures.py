@@ -17,6 +17,8 @@ OWN = "CC0-1.0"
 OWN_SOURCE = "made by tests/tools/make_fixtures.py"
 DEMO = dict(source=CALLS_SOURCE % "40 s from 40.0 s on: the sound of fixtures/demo", licence=CALLS)
 LONG = dict(source=CALLS_SOURCE % "20 s from 224.0 s on", licence=CALLS)
+ECHO = dict(source=CALLS_SOURCE % "24 s from 134.0 s on, with an echo that tests/tools/make_fixtures.py put in", licence=CALLS)
+ONE_WAY = dict(source=CALLS_SOURCE % "24 s of the caller from 40.0 s on, made six times as loud", licence=CALLS)
 SHORT = dict(source=CALLS_SOURCE % "8 s from 212.0 s on", licence=CALLS)
 SILENT = dict(source=OWN_SOURCE, licence=OWN)
 
@@ -73,6 +75,19 @@ def gated(x, spans_s, ramp_s=0.010):
     return np.round(x * gain).astype(np.int16)
 
 
+def added(x, other, delay_s, gain):
+    """`x` with an echo of the other one."""
+    echo = np.zeros(len(x))
+    delay = round(delay_s * RATE)
+    echo[delay:] = gain * other[:-delay]
+    return np.clip(np.round(x + echo), -32768, 32767).astype(np.int16)
+
+
+def clipped(x, gain):
+    """Louder than 16 bits hold."""
+    return np.clip(x.astype(np.int32) * gain, -32768, 32767).astype(np.int16)
+
+
 def make_sound(shared, out):
     calls = shared + "/data/audio/dual-track-calls/Auto_Repairs_40_UTC_"
     for name, from_s, length_s in (("call-20s", 224, 20), ("call-8s", 212, 8)):
@@ -80,6 +95,10 @@ def make_sound(shared, out):
         write_ulaw(f"{out}/audio/{name}.wav", left, right)
         if name == "call-8s":
             write_ulaw(f"{out}/audio/{name}-mono.wav", left)
+    caller, agent = (read_mono(calls + who + ".wav", RATE, 134, 24) for who in ("caller", "agent"))
+    write_ulaw(out + "/echo/call.wav", added(caller, agent, delay_s=0.18, gain=0.16), agent)
+    caller = read_mono(calls + "caller.wav", RATE, 40, 24)
+    write_ulaw(out + "/one-way/call.wav", clipped(caller, 6), np.zeros(len(caller), np.int16))
     sample = shared + "/data/audio/telephone-sample/sample"
     mix = halved(read_mono(sample + ".wav", 16000))
     spans = {"speaker90": [], "speaker91": []}
@@ -676,6 +695,24 @@ def late_media():
     return f
 
 
+def echo():
+    f = Fixture("echo", "what the agent says comes back in the caller's track after 180 ms, 16 dB weaker: measured, and a finding",
+                **ECHO)
+    leg = Leg(f, direction="incoming", client_state=STATE)
+    called(leg, "call.wav", 24, answer=1.0)
+    return f
+
+
+def one_way():
+    f = Fixture("one-way", "the caller is heard, far too loud; what we send is silence all along. The carrier says that the sound is "
+                "bad, our stream of it is whole: disputed", **ONE_WAY)
+    leg = Leg(f, direction="incoming", client_state=STATE)
+    called(leg, "call.wav", 24, answer=1.0,
+           stats={"inbound": {"jitter_max_variance": "118.42", "jitter_packet_count": "0", "mos": "3.12", "packet_count": "1180",
+                              "skip_packet_count": "64"}, "outbound": {"packet_count": "1204", "skip_packet_count": "0"}})
+    return f
+
+
 def unfinished():
     f = Fixture("unfinished", "no end at all: one leg on hold, one that only rings; printed as they stand", **SILENT)
     one, two = Leg(f, 1, "incoming", client_state=STATE), Leg(f, 2, "outgoing")
@@ -705,7 +742,7 @@ def sessions():
         dtmf("dtmf", "three keys, told by webhook and by stream: each counts once", True),
         dtmf("dtmf-stream", "three keys that only the stream tells, out of order", False),
         reconnect(), takeover(), two_legs(), media_only(), bad_input(), shared_chunks(), one_track(), lost(), after_call(),
-        l16(), g722(), amr_wb(), opus(), late_media(), unfinished(),
+        l16(), g722(), amr_wb(), opus(), late_media(), unfinished(), echo(), one_way(),
     ]
 
 

@@ -1,0 +1,138 @@
+/* The sound of a stream: from the assembler to the detector, the conversation's rules and the diagnosis. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "agent/stream_internal.h"
+#include "dsp/emodel.h"
+#include "dsp/speech.h"
+#include "dsp/windows.h"
+
+/* A track that is this far behind the other is silent meanwhile: what the other said gets decided. */
+enum { TRACK_LAG_MS = 10000 };
+
+static void feed(struct stream *s, int track, int64_t from_ms, int64_t to_ms, bool speech) {
+  struct stream_track *t = &s->track[track];
+  if (from_ms < t->fed_ms) from_ms = t->fed_ms;
+  if (to_ms <= from_ms) return;
+  speech_feed(s->speech, track, from_ms, to_ms, speech);
+  t->fed_ms = to_ms;
+}
+
+static void on_decision(void *arg, int64_t from_ms, int64_t to_ms, bool speech, float score) {
+  (void)score;
+  struct stream_track *t = arg;
+  struct stream *s = t->stream;
+  int64_t origin_ms = t->origin_us / 1000;
+  diagnosis_speech(s->diagnosis, t->index, from_ms, to_ms, speech);
+  feed(s, t->index, origin_ms + from_ms, origin_ms + to_ms, speech);
+  const struct stream_track *other = &s->track[1 - t->index];
+  if (other->fed_ms < t->fed_ms - TRACK_LAG_MS) {
+    feed(s, 1 - t->index, other->fed_ms, t->fed_ms - TRACK_LAG_MS, false);
+  }
+}
+
+/* ---- sound ----------------------------------------------------------------------------------- */
+
+static void on_sound(void *arg, int64_t position_samples, const int16_t *pcm, size_t samples) {
+  struct stream_track *t = arg;
+  diagnosis_pcm(t->stream->diagnosis, t->index, position_samples, pcm, samples);
+  hearing_pcm(t->hearing, position_samples, pcm, samples);
+}
+
+bool stream_sound_create(struct stream_track *t) {
+  t->judged_us = -1;
+  t->hearing = hearing_create(on_decision, t);
+  if (t->hearing == NULL) return false;
+  assembler_init(&t->assembler, on_sound, t);
+  return true;
+}
+
+void stream_sound_begin(struct stream_track *t, const struct codec *codec) {
+  if (codec->decode == NULL) return;
+  diagnosis_begin(t->stream->diagnosis, t->index, codec->sample_rate_hz, codec->pcm_ceiling, codec->pcm_idle);
+}
+
+/* Silence that was put into the sound before it reached us counts as lost (voice-quality.md 3.6). */
+void stream_sound_window(void *arg, int track, const struct signal_window *window) {
+  struct stream *s = arg;
+  struct stream_track *t = &s->track[track];
+  uint64_t silence_us = window->inserted_silence_frames * SIGNAL_FRAME_MS * 1000;
+  uint32_t ptime_us = s->timebase.track[track].ptime_us;
+  if (silence_us > 0 && ptime_us > 0)
+    delivery_inserted_silence(t->delivery, window->start_ms * 1000, (silence_us + ptime_us / 2) / ptime_us);
+}
+
+/* ---- windows of the delivery ----------------------------------------------------------------- */
+
+struct delivery_view stream_view(const struct stream *s, const char *leg_codec) {
+  return (struct delivery_view){s->options.plc, s->options.consumer, leg_codec_of(leg_codec, s->codec)};
+}
+
+/* Mouth to ear so far; NaN: not known. */
+static double ta_ms_of(const struct stream_track *t) {
+  struct delivery_facts *facts = stream_track_facts(t->stream, t->index, NULL);
+  struct delivery_figures figures;
+  if (facts == NULL) return NAN;
+  const struct delivery_view view = stream_view(t->stream, "");
+  delivery_figures(facts, t->stream->codec, &view, &figures);
+  free(facts);
+  return figures.ta_ms.absent ? NAN : figures.ta_ms.value;
+}
+
+/* R below 70 is a finding of loss: a codec that has so little by itself is none. */
+static void judge(struct stream_track *t, const struct delivery_newest *w, double ta_ms) {
+  double r = w->r > DELIVERY_R_ABSENT ? w->r : NAN;
+  if (w->ppl_pct == 0) r = EMODEL_R_CEILING_NB;
+  t->judged_us = w->start_us;
+  diagnosis_delivery(t->stream->diagnosis, t->index, (t->origin_us + w->start_us) / 1000, r, w->ppl_pct,
+                     ta_ms);
+}
+
+void stream_sound_tick(struct stream_track *t) {
+  const struct delivery_view view = stream_view(t->stream, "");
+  struct delivery_newest w;
+  if (delivery_newest_window(t->delivery, &view, &w) && w.start_us > t->judged_us) judge(t, &w, ta_ms_of(t));
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static int64_t part_ms(const struct stream *s, const struct moment *at) {
+  return s->origin_arrival_us < 0 ? 0 : (at->mono_us - s->origin_arrival_us) / 1000;
+}
+
+void stream_hold(struct stream *s, const struct moment *at, bool on) {
+  diagnosis_hold(s->diagnosis, part_ms(s, at), on);
+}
+
+void stream_over(struct stream *s, const struct moment *at) {
+  diagnosis_over(s->diagnosis, part_ms(s, at));
+}
+
+/* The last windows, which are over only now. */
+static void judge_rest(struct stream_track *t) {
+  const struct stream_options *options = &t->stream->options;
+  struct delivery_facts *f = stream_track_facts(t->stream, t->index, NULL);
+  if (f == NULL) return;
+  for (uint64_t i = 0; f->window_us == WINDOW_US && i < f->window_count; i++) {
+    const struct delivery_window *w = &f->windows[i];
+    if (w->start_us <= t->judged_us || w->weight_us < WINDOW_EXPECTED_MIN_US) continue;
+    const struct delivery_newest last = {
+        .start_us = w->start_us,
+        .r = w->r[delivery_model(options->consumer, options->plc)],
+        .ppl_pct = NAN, /* facts tell what is missing of it, not what was of no use */
+    };
+    judge(t, &last, NAN);
+  }
+  free(f);
+}
+
+void stream_sound_end(struct stream *s) {
+  int64_t end_us = 0;
+  for (int i = 0; i < TRACK_COUNT; i++) {
+    if (!s->track[i].begun) continue;
+    stream_sound_tick(&s->track[i]);
+    judge_rest(&s->track[i]);
+    if (s->track[i].end_us > end_us) end_us = s->track[i].end_us;
+  }
+  if (s->origin_arrival_us >= 0) diagnosis_end(s->diagnosis, end_us / 1000);
+}

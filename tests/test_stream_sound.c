@@ -1,0 +1,190 @@
+/* agent/stream_sound.c: what is heard on a stream, and what is found wrong with it. */
+#include <math.h>
+
+#include "tests/stream_rig.h"
+#include "tests/tones.h"
+
+enum { FRAMES = SECONDS * 50 };
+static int16_t far_sound[SAMPLES], near_sound[SAMPLES];
+
+static void send_frame(struct rig *r, int track, int frame, const int16_t *pcm) {
+  uint8_t payload[320];
+  size_t bytes = codec_row(CODEC_PCMU)->encode(pcm + frame * 160, 160, payload, sizeof payload);
+  assert_int_equal(
+      send_bytes(r, frame * 20, track, (uint64_t)frame + 1, (uint64_t)frame * 20, payload, bytes, AS_TEXT),
+      FRAME_FINE);
+}
+
+/* Both tracks; of inbound, frames for which `lost` says so do not come. */
+static void send_call(struct rig *r, int first, int end, bool (*lost)(int frame)) {
+  for (int i = first; i < end; i++) {
+    if (!lost || !lost(i)) send_frame(r, 0, i, near_sound);
+    send_frame(r, 1, i, far_sound);
+    if (i % 50 == 49) stream_tick(r->s, at_ms(r, i * 20 + 19));
+  }
+}
+
+/* Speech-like: three seconds of noise on, one and a half off. */
+static void talk(int16_t *pcm, uint64_t seed) {
+  memset(pcm, 0, SAMPLES * sizeof *pcm);
+  for (size_t at = 0; at < SAMPLES; at += 4000)
+    mix_noise(pcm, at, at + 4000, at / 4000 % 9 >= 3 ? 0.05 : 0.0003, seed + at);
+}
+
+static size_t rows_of(const struct part *part, enum finding_kind kind) {
+  size_t rows = 0;
+  for (size_t i = 0; i < part->findings->row_count; i++) rows += part->findings->rows[i].kind == kind;
+  return rows;
+}
+
+static const struct finding_row *row_of(const struct part *part, enum finding_kind kind) {
+  for (size_t i = 0; i < part->findings->row_count; i++)
+    if (part->findings->rows[i].kind == kind) return &part->findings->rows[i];
+  fail_msg("no such finding");
+  return NULL;
+}
+
+static void sound_and_its_echo_are_facts_of_the_part(void **state) {
+  (void)state;
+  struct rig r;
+  rig_begin(&r);
+  talk(far_sound, 1);
+  for (int k = 800; k < SAMPLES; k++) near_sound[k] = (int16_t)(far_sound[k - 800] / 4);
+  start(&r, 0, "PCMU", 8000);
+  send_call(&r, 0, 30 * 50, NULL);
+  struct part *part = finish(&r, 30000);
+  for (int t = 0; t < TRACK_COUNT; t++) {
+    assert_non_null(part->track[t].signal);
+    assert_int_equal(part->track[t].signal->measured_us, 30000000);
+    assert_int_equal(part->track[t].signal->missing_us, 0);
+  }
+  double delay_ms, erl_db;
+  assert_true(echo_figures(&part->echo, &delay_ms, &erl_db));
+  assert_true(fabs(delay_ms - 100) < 2);
+  assert_true(fabs(erl_db - 12) < 1);
+  assert_int_equal(rows_of(part, FINDING_ECHO), 1);
+  part_free(part);
+}
+
+static bool every_tenth(int frame) {
+  return frame % 10 == 9;
+}
+
+static void windows_with_loss_are_a_finding_at_last(void **state) {
+  (void)state;
+  struct rig r;
+  rig_begin(&r);
+  talk(far_sound, 1);
+  talk(near_sound, 2);
+  start(&r, 0, "PCMU", 8000);
+  send_call(&r, 0, 32 * 50, every_tenth);
+  /* The third window is not over for the ledger, the first two are. */
+  struct part *live = stream_part(r.s), *part;
+  assert_int_equal(rows_of(live, FINDING_LOSS), 1);
+  const struct finding_row *row = row_of(live, FINDING_LOSS);
+  assert_int_equal(row->end_ms, -1);
+  assert_int_equal(row->severity, FINDING_HIGH);
+  assert_true(fabs(row->detail - 10) < 1); /* % of frames */
+  part_free(live);
+  part = finish(&r, 32000);
+  assert_int_equal(rows_of(part, FINDING_LOSS), 1);
+  part_free(part);
+}
+
+/* Both windows end with the stream: no tick has seen the second. */
+static void the_last_windows_are_judged_at_the_end(void **state) {
+  (void)state;
+  struct rig r;
+  rig_begin(&r);
+  talk(far_sound, 1);
+  talk(near_sound, 2);
+  start(&r, 0, "PCMU", 8000);
+  send_call(&r, 0, 20 * 50, every_tenth);
+  struct part *live = stream_part(r.s);
+  assert_int_equal(rows_of(live, FINDING_LOSS), 0);
+  part_free(live);
+  struct part *part = finish(&r, 20000);
+  assert_int_equal(rows_of(part, FINDING_LOSS), 1);
+  part_free(part);
+}
+
+static void silence_put_in_before_us_is_lost_sound(void **state) {
+  (void)state;
+  struct rig r;
+  rig_begin(&r);
+  talk(far_sound, 1);
+  memset(near_sound, 0, sizeof near_sound);
+  mix_noise(near_sound, 0, SAMPLES, 0.1, 3);
+  for (int f = 50; f < 1450; f += 25) memset(near_sound + f * 160, 0, 160 * sizeof *near_sound);
+  start(&r, 0, "PCMU", 8000);
+  send_call(&r, 0, 30 * 50, NULL);
+  struct part *part = finish(&r, 30000);
+  const struct delivery_facts *f = delivery_of(part, 0);
+  assert_int_equal(part->track[0].signal->inserted_silence_frames, 56);
+  assert_int_equal(f->inserted_silence_frames, 56);
+  assert_int_equal(delivery_of(part, 1)->inserted_silence_frames, 0);
+  /* And in R: windows of 4 % against windows of none. */
+  size_t model = delivery_model(CONSUMER_PLAYOUT, false);
+  assert_int_equal(f->window_count, 3);
+  assert_true(f->windows[1].r[model] < 60);
+  assert_true(delivery_of(part, 1)->windows[1].r[model] > 93);
+  struct delivery_figures figures;
+  const struct delivery_view view = {.consumer = CONSUMER_PLAYOUT};
+  delivery_figures(f, codec_row(CODEC_PCMU), &view, &figures);
+  assert_true(fabs(figures.ppl_pct.value - 100.0 * 56 / 1500) < 1e-9);
+  assert_true(figures.loss_pct.value == 0);
+  assert_int_equal(rows_of(part, FINDING_INSERTED_SILENCE), 1);
+  part_free(part);
+}
+
+static bool first_minute_only(int frame) {
+  return frame >= 20 * 50 && frame < 40 * 50;
+}
+
+static void nothing_is_missed_on_hold(void **state) {
+  (void)state;
+  for (int held = 0; held < 2; held++) {
+    struct rig r;
+    rig_begin(&r);
+    talk(far_sound, 1);
+    talk(near_sound, 2);
+    start(&r, 0, "PCMU", 8000);
+    send_call(&r, 0, 20 * 50, NULL);
+    stream_hold(r.s, at_ms(&r, 20000), held);
+    send_call(&r, 20 * 50, 40 * 50, first_minute_only);
+    stream_hold(r.s, at_ms(&r, 40000), false);
+    send_call(&r, 40 * 50, 60 * 50, NULL);
+    struct part *part = finish(&r, 60000);
+    assert_int_equal(rows_of(part, FINDING_NO_MEDIA), !held);
+    part_free(part);
+  }
+}
+
+/* Of a codec without a decoder there is delivery, and no sound. */
+static void what_cannot_be_decoded_is_not_heard(void **state) {
+  (void)state;
+  struct rig r;
+  uint8_t payload[160] = {0};
+  rig_begin(&r);
+  start(&r, 0, "G722", 8000);
+  for (int i = 0; i < 1000; i++)
+    send_bytes(&r, i * 20, 0, (uint64_t)i + 1, (uint64_t)i * 20, payload, 160, AS_TEXT);
+  struct part *part = finish(&r, 20000);
+  assert_int_equal(delivery_of(part, 0)->received_frames, 1000);
+  assert_null(part->track[0].signal);
+  assert_int_equal(part->echo.verdicts, 0);
+  assert_non_null(part->findings);
+  part_free(part);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(sound_and_its_echo_are_facts_of_the_part),
+      cmocka_unit_test(windows_with_loss_are_a_finding_at_last),
+      cmocka_unit_test(the_last_windows_are_judged_at_the_end),
+      cmocka_unit_test(silence_put_in_before_us_is_lost_sound),
+      cmocka_unit_test(nothing_is_missed_on_hold),
+      cmocka_unit_test(what_cannot_be_decoded_is_not_heard),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
