@@ -24,6 +24,7 @@ struct capture_stream *capture_stream_new(const struct capture_key *key, const s
 void capture_stream_free(struct capture_stream *s) {
   if (s == NULL) return;
   for (size_t i = 0; i < RTP_PAYLOAD_TYPES; i++) free(s->type[i]);
+  capture_sound_free(s->sound);
   free(s->delivery);
   free(s->digit);
   free(s);
@@ -117,6 +118,20 @@ static void settle_out(struct capture_stream *s, uint64_t extended) {
 
 /* ---- sound ----------------------------------------------------------------------------------- */
 
+static void begin_hearing(struct capture_stream *s) {
+  bool can = capture_sound_can(s->begun->codec) && !s->begun->name.encrypted;
+  if (s->sound == NULL && can) s->sound = capture_sound_new(s->delivery);
+  if (s->sound != NULL) capture_sound_begin(s->sound, s->begun->codec, s->ptime_us);
+}
+
+static void hear(struct capture_stream *s, const struct capture_rtp *p, const struct capture_type *type,
+                 const struct delivery_result *result) {
+  bool useful = result->verdict == DELIVERY_OK || result->verdict == DELIVERY_REORDERED;
+  if (s->sound == NULL || !useful || p->payload == NULL || type->kind != CAPTURE_AUDIO) return;
+  if (!type->name.encrypted)
+    capture_sound_push(s->sound, result->place_us, s->arrival_us, p->payload, p->payload_bytes);
+}
+
 /* The sound's own type, or another from here on. What nobody names was taken for sound while there was nothing
  * else: named sound begins as if nothing had come. */
 static bool begin_sound(struct capture_stream *s, const struct capture_type *type, uint32_t timestamp,
@@ -136,6 +151,7 @@ static bool begin_sound(struct capture_stream *s, const struct capture_type *typ
   s->begun = type;
   s->ptime_us = ptime_us;
   delivery_begin(s->delivery, type->codec, ptime_us);
+  begin_hearing(s);
   return true;
 }
 
@@ -214,6 +230,7 @@ static void take_sound(struct capture_stream *s, const struct capture_rtp *p, co
   struct delivery_input in = {.number = number, .media_us = media_of(s, number, ticks)};
   describe(p, type, &in);
   struct delivery_result result = deliver(s, &in);
+  hear(s, p, type, &result);
   if (result.restarted) settle_out(s, extended);
   if (result.verdict != DELIVERY_OK) return;
   s->sound_high = s->high = extended;
@@ -332,6 +349,10 @@ void capture_stream_take(struct capture_stream *s, const struct capture_rtp *p, 
   } else {
     take_other(s, extended);
   }
+}
+
+void capture_stream_end(struct capture_stream *s) {
+  if (s->sound != NULL) capture_sound_end(s->sound);
 }
 
 /* ---- the first packets ----------------------------------------------------------------------- */
