@@ -119,17 +119,16 @@ static void settle_out(struct capture_stream *s, uint64_t extended) {
 /* ---- sound ----------------------------------------------------------------------------------- */
 
 static void begin_hearing(struct capture_stream *s) {
-  bool can = capture_sound_can(s->begun->codec) && !s->begun->name.encrypted;
-  if (s->sound == NULL && can) s->sound = capture_sound_new(s->delivery);
+  if (s->sound == NULL && capture_sound_can(s->begun->codec)) s->sound = capture_sound_new(s->delivery);
   if (s->sound != NULL) capture_sound_begin(s->sound, s->begun->codec, s->ptime_us);
 }
 
 static void hear(struct capture_stream *s, const struct capture_rtp *p, const struct capture_type *type,
                  const struct delivery_result *result) {
   bool useful = result->verdict == DELIVERY_OK || result->verdict == DELIVERY_REORDERED;
-  if (s->sound == NULL || !useful || p->payload == NULL || type->kind != CAPTURE_AUDIO) return;
-  if (!type->name.encrypted)
-    capture_sound_push(s->sound, result->place_us, s->arrival_us, p->payload, p->payload_bytes);
+  bool clear = p->payload != NULL && !type->name.encrypted;
+  if (s->sound == NULL || !useful || !clear || type->kind != CAPTURE_AUDIO) return;
+  capture_sound_push(s->sound, result->place_us, s->arrival_us, p->payload, p->payload_bytes);
 }
 
 /* The sound's own type, or another from here on. What nobody names was taken for sound while there was nothing
