@@ -47,11 +47,10 @@ bool stream_sound_create(struct stream_track *t) {
   return true;
 }
 
-void stream_sound_begin(struct stream_track *t, const struct codec *codec) {
-  struct diagnosis *d = t->stream->diagnosis;
+void stream_sound_begin(struct stream_track *t, const struct codec *codec, uint32_t ptime_us) {
   if (codec->decode == NULL) return;
-  diagnosis_begin(d, t->index, codec->sample_rate_hz, codec->pcm_ceiling, codec->pcm_idle);
-  diagnosis_ptime(d, t->index, t->stream->timebase.track[t->index].ptime_us / 1000);
+  diagnosis_begin(t->stream->diagnosis, t->index, codec->sample_rate_hz, ptime_us / 1000, codec->pcm_ceiling,
+                  codec->pcm_idle);
 }
 
 /* Silence that was put into the sound before it reached us counts as lost (voice-quality.md 3.6). */
