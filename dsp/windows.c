@@ -10,12 +10,16 @@ void windows_init(struct windows *w) {
   memset(w, 0, sizeof(*w));
 }
 
+/* R begins at 0. Of long bursts the formula goes down to -400, where no MOS tells it from 0 (1.1); in a mean over windows
+ * (3.10) it would outweigh minutes without a fault, and half a window lost would be worse than all of it. */
 bool window_rating(const struct window_counts *c, enum quality_consumer consumer, bool plc,
                    struct coded_rating *out) {
   if (c->expected_frames == 0) return false;
   double ppl_pct = fmin(100.0, 100.0 * (double)c->lost[consumer] / (double)c->expected_frames);
   double bursts = burst_ratio(c->expected_frames, c->bad[consumer], c->runs[consumer]);
-  return coded_rate(&c->coded, ppl_pct, bursts, plc, out);
+  if (!coded_rate(&c->coded, ppl_pct, bursts, plc, out)) return false;
+  if (out->r < 0) out->r = 0;
+  return true;
 }
 
 /* What the codec costs without loss is the same for every consumer. */
@@ -46,7 +50,7 @@ static void rate(const struct window_counts *c, struct delivery_window *window,
       facts->bpl_sum[model] += rating.bpl * (double)c->expected_us;
       facts->bpl_us[model] += c->expected_us;
     }
-    facts->clamped += rating.out_of_range;
+    facts->out_of_range[model] += rating.out_of_range;
     if (rating.no_bpl)
       facts->no_bpl_us[model] += c->expected_us;
     else
