@@ -69,7 +69,8 @@ static bool keep(struct candidate *candidate, const struct capture_rtp *p) {
     candidate->kept = grown;
     candidate->room = room;
   }
-  candidate->kept[candidate->count++] = *p;
+  candidate->kept[candidate->count] = *p;
+  candidate->kept[candidate->count++].payload = NULL;
   return true;
 }
 
@@ -111,6 +112,7 @@ static void take_rtp(struct capture *c, const struct capture_names *names, const
                           .payload_bytes = (uint32_t)rtp.sent_bytes};
   p.head_bytes = rtp.bytes < sizeof p.head ? (uint8_t)rtp.bytes : sizeof p.head;
   memcpy(p.head, rtp.payload, p.head_bytes);
+  if (rtp.bytes == rtp.sent_bytes) p.payload = rtp.payload;
   struct capture_key key;
   memset(&key, 0, sizeof key);
   key.ssrc = rtp.ssrc;
@@ -191,5 +193,6 @@ bool capture_read(struct capture *out, struct capture_names *names, const char *
   }
   if (!pass(NULL, names, path, why, why_bytes) || !pass(out, names, path, why, why_bytes)) return false;
   HASH_SORT(out->streams, by_start);
+  for (struct capture_stream *s = out->streams; s != NULL; s = s->hh.next) capture_stream_end(s);
   return true;
 }

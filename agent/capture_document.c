@@ -6,6 +6,7 @@
 #include "agent/capture.h"
 #include "agent/document.h"
 #include "agent/quality_figures.h"
+#include "agent/quality_signal.h"
 #include "dsp/delivery_facts.h"
 #include "dsp/timebase.h"
 
@@ -79,6 +80,19 @@ static void put_round_trip(json_t *object, const struct round_trip *trip) {
   document_put_text(absent, "ta_basis", "rtt_of_one_side");
 }
 
+/* Silence that somebody put into the sound, in frames of the stream (voice-quality.md 5.8). NULL: nothing was
+ * heard, or no memory. */
+static struct signal_facts *sound_of(const struct capture_stream *s, struct delivery_facts *delivery) {
+  struct signal_facts *facts = s->sound != NULL ? malloc(sizeof *facts) : NULL;
+  if (facts == NULL || !capture_sound_facts(s->sound, facts)) {
+    free(facts);
+    return NULL;
+  }
+  uint64_t us = facts->inserted_silence_frames * SIGNAL_FRAME_MS * 1000;
+  delivery->inserted_silence_frames = (us + s->ptime_us / 2) / s->ptime_us;
+  return facts;
+}
+
 /* False: no memory. */
 static bool put_delivery(json_t *object, const struct capture *c, const struct capture_stream *s,
                          const struct capture_options *options) {
@@ -90,6 +104,7 @@ static bool put_delivery(json_t *object, const struct capture *c, const struct c
   struct delivery_figures figures;
   delivery_facts(s->delivery, facts);
   facts->restarts -= s->format_changes;
+  struct signal_facts *sound = sound_of(s, facts);
   if (trip.whole) delivery_add_rtt(facts, RTT_RTCP, trip.us);
   delivery_figures(facts, s->begun->codec, &view, &figures);
   figures.network_jitter_ms = figures.jitter_mean_ms;
@@ -108,6 +123,8 @@ static bool put_delivery(json_t *object, const struct capture *c, const struct c
     json_decref(quality);
     put_round_trip(object, &trip);
   }
+  if (sound != NULL) json_object_set_new(object, "signal", quality_signal_object(sound, NULL));
+  free(sound);
   free(facts);
   return true;
 }

@@ -24,6 +24,7 @@ struct capture_stream *capture_stream_new(const struct capture_key *key, const s
 void capture_stream_free(struct capture_stream *s) {
   if (s == NULL) return;
   for (size_t i = 0; i < RTP_PAYLOAD_TYPES; i++) free(s->type[i]);
+  capture_sound_free(s->sound);
   free(s->delivery);
   free(s->digit);
   free(s);
@@ -117,23 +118,39 @@ static void settle_out(struct capture_stream *s, uint64_t extended) {
 
 /* ---- sound ----------------------------------------------------------------------------------- */
 
+static void begin_hearing(struct capture_stream *s) {
+  if (s->sound == NULL && capture_sound_can(s->begun->codec)) s->sound = capture_sound_new(s->delivery);
+  if (s->sound != NULL) capture_sound_begin(s->sound, s->begun->codec, s->ptime_us);
+}
+
+static void hear(struct capture_stream *s, const struct capture_rtp *p, const struct capture_type *type,
+                 const struct delivery_result *result) {
+  bool useful = result->verdict == DELIVERY_OK || result->verdict == DELIVERY_REORDERED;
+  bool clear = p->payload != NULL && !type->name.encrypted;
+  if (s->sound == NULL || !useful || !clear || type->kind != CAPTURE_AUDIO) return;
+  capture_sound_push(s->sound, result->place_us, s->arrival_us, p->payload, p->payload_bytes);
+}
+
+/* The sound's own type, or another from here on. What nobody names was taken for sound while there was nothing
+ * else: named sound begins as if nothing had come. */
 static bool begin_sound(struct capture_stream *s, const struct capture_type *type, uint32_t timestamp,
                         uint32_t ptime_us) {
-  if (s->delivery == NULL) {
-    s->delivery = malloc(delivery_bytes());
-    if (s->delivery == NULL) return false;
+  if (s->delivery == NULL) s->delivery = malloc(delivery_bytes());
+  if (s->delivery == NULL) return false;
+  if (s->begun == NULL || s->begun->kind == CAPTURE_UNNAMED) {
     delivery_init(s->delivery);
     s->sound_us = s->ticked_us = s->arrival_us;
+    s->format_changes = 0;
   } else {
     s->format_changes++;
-    uint32_t clock_hz = s->begun->name.clock_hz;
-    s->base_us = bounded(s->base_us + (clock_hz ? ticks_us(s->ticks, clock_hz) : 0) + s->ptime_us);
-    s->ticks = 0;
+    s->base_us = bounded(s->base_us + ticks_us(s->ticks, s->begun->name.clock_hz) + s->ptime_us);
   }
+  s->ticks = 0;
   s->timestamp = timestamp;
   s->begun = type;
   s->ptime_us = ptime_us;
   delivery_begin(s->delivery, type->codec, ptime_us);
+  begin_hearing(s);
   return true;
 }
 
@@ -184,15 +201,35 @@ static struct delivery_result deliver(struct capture_stream *s, struct delivery_
   return delivery_frame(s->delivery, in);
 }
 
+/* A packet that came too late to be what it is, behind sound with a higher number: it only fills the hole it
+ * has left. Its own times say nothing about that sound's. */
+static void fill_hole(struct capture_stream *s, uint64_t extended) {
+  uint64_t number = sound_number(s, extended);
+  struct delivery_input in = {.number = number,
+                              .media_us = media_of(s, number, s->ticks) + s->arrival_us - s->place_arrival_us,
+                              .sid = true};
+  deliver(s, &in);
+}
+
+static bool is_behind_sound(const struct capture_stream *s, uint64_t extended) {
+  return s->begun != NULL && (int64_t)(extended - s->sound_high) < 0;
+}
+
 static void take_sound(struct capture_stream *s, const struct capture_rtp *p, const struct capture_type *type,
                        uint64_t extended) {
   bool other = type->kind != CAPTURE_NOISE && (s->begun == NULL || type->codec != s->begun->codec);
+  bool soon_after = (int64_t)(s->sound_high - extended) <= LEDGER_DEPTH;
+  if (other && is_behind_sound(s, extended) && soon_after) {
+    fill_hole(s, extended);
+    return;
+  }
   if (other && !begin_sound(s, type, p->timestamp, s->ptime_us ? s->ptime_us : DEFAULT_PTIME_US)) return;
   uint64_t number = sound_number(s, extended);
   int64_t ticks = bounded(s->ticks + (int32_t)(p->timestamp - s->timestamp));
   struct delivery_input in = {.number = number, .media_us = media_of(s, number, ticks)};
   describe(p, type, &in);
   struct delivery_result result = deliver(s, &in);
+  hear(s, p, type, &result);
   if (result.restarted) settle_out(s, extended);
   if (result.verdict != DELIVERY_OK) return;
   s->sound_high = s->high = extended;
@@ -202,17 +239,11 @@ static void take_sound(struct capture_stream *s, const struct capture_rtp *p, co
   s->place_arrival_us = s->arrival_us;
 }
 
-/* A packet that is no sound. One that comes after sound with a higher number has left a hole there, which it
- * fills; its own times say nothing about the sound's. */
+/* A packet that is no sound. */
 static void take_other(struct capture_stream *s, uint64_t extended) {
   if (is_out(s, extended)) return;
-  if (s->delivery != NULL && (int64_t)(extended - s->sound_high) < 0) {
-    uint64_t number = sound_number(s, extended);
-    struct delivery_input in = {
-        .number = number,
-        .media_us = media_of(s, number, s->ticks) + s->arrival_us - s->place_arrival_us,
-        .sid = true};
-    deliver(s, &in);
+  if (is_behind_sound(s, extended)) {
+    fill_hole(s, extended);
     return;
   }
   put_out(s, extended);
@@ -317,6 +348,10 @@ void capture_stream_take(struct capture_stream *s, const struct capture_rtp *p, 
   } else {
     take_other(s, extended);
   }
+}
+
+void capture_stream_end(struct capture_stream *s) {
+  if (s->sound != NULL) capture_sound_end(s->sound);
 }
 
 /* ---- the first packets ----------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include <uthash.h>
 
 #include "agent/capture_names.h"
+#include "agent/capture_sound.h"
 #include "dsp/codec.h"
 #include "dsp/delivery.h"
 #include "dsp/rtp_peer.h"
@@ -35,6 +36,7 @@ struct capture_rtp {
   uint8_t payload_type, head_bytes;
   bool marker;
   uint8_t head[CAPTURE_HEAD_BYTES];
+  const uint8_t *payload; /* all of it, borrowed for the call; NULL: not captured, or not kept */
 };
 
 struct capture_digit {
@@ -69,6 +71,7 @@ struct capture_stream {
   int64_t arrival_us; /* of the newest packet, from first_ns; never falls */
 
   struct delivery *delivery;        /* owned; NULL: no sound yet */
+  struct capture_sound *sound;      /* owned; NULL: it cannot be heard */
   const struct capture_type *begun; /* the sound delivery was told of */
   uint32_t ptime_us;
   uint64_t format_changes; /* each opened a segment, which is no restart of the sender's */
@@ -100,5 +103,7 @@ void capture_stream_free(struct capture_stream *s);
 void capture_stream_begin(struct capture_stream *s, const struct capture_rtp *kept, size_t count,
                           int64_t base_ns);
 void capture_stream_take(struct capture_stream *s, const struct capture_rtp *p, int64_t base_ns);
+/* No more will come. */
+void capture_stream_end(struct capture_stream *s);
 
 #endif

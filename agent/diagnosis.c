@@ -115,9 +115,11 @@ void diagnosis_free(struct diagnosis *d) {
   free(d);
 }
 
-void diagnosis_begin(struct diagnosis *d, int track, uint32_t rate_hz, int16_t ceiling, int16_t idle) {
+void diagnosis_begin(struct diagnosis *d, int track, uint32_t rate_hz, uint32_t ptime_ms, int16_t ceiling,
+                     int16_t idle) {
   d->track[track].rate_hz = rate_hz;
   signal_begin(d->track[track].signal, rate_hz, ceiling, idle);
+  signal_ptime(d->track[track].signal, ptime_ms);
 }
 
 void diagnosis_origin(struct diagnosis *d, int track, int64_t origin_ms) {

@@ -33,8 +33,10 @@ size_t diagnosis_bytes(void);
 struct diagnosis *diagnosis_create(diagnosis_sink sink, void *arg);
 void diagnosis_free(struct diagnosis *d);
 
-/* The sound that follows on a track: its rate, and what its codec can give (dsp/signal.h). */
-void diagnosis_begin(struct diagnosis *d, int track, uint32_t rate_hz, int16_t ceiling, int16_t idle);
+/* The sound that follows on a track: its rate, the length of its frames (0: sound that never was in any), and
+ * what its codec can give (dsp/signal.h). */
+void diagnosis_begin(struct diagnosis *d, int track, uint32_t rate_hz, uint32_t ptime_ms, int16_t ceiling,
+                     int16_t idle);
 /* Where the track's first sample lies. */
 void diagnosis_origin(struct diagnosis *d, int track, int64_t origin_ms);
 /* As an assembler's sink gets it: position in samples from the track's first; pcm NULL: it never came. Before the

@@ -33,7 +33,7 @@ static bool open_file(struct file_quality *q, const char *path, const struct sou
   for (size_t c = 0; c < sound->channels; c++, q->tracks++) {
     q->track[q->tracks].pcm = sound->pcm[c];
     q->track[q->tracks].samples = sound->samples;
-    diagnosis_begin(q->diagnosis, q->tracks, q->file[f].rate_hz, sound->ceiling, sound->idle);
+    diagnosis_begin(q->diagnosis, q->tracks, q->file[f].rate_hz, 0, sound->ceiling, sound->idle);
   }
   return true;
 }

@@ -141,7 +141,7 @@ static void decide(struct stream *s, int track) {
   s->meta.track[track].ptime_us = s->timebase.track[track].ptime_us;
   delivery_begin(t->delivery, s->codec, s->timebase.track[track].ptime_us);
   assembler_begin(&t->assembler, s->codec);
-  stream_sound_begin(t, s->codec);
+  stream_sound_begin(t, s->codec, s->timebase.track[track].ptime_us);
   t->begun = true;
 }
 

@@ -64,7 +64,7 @@ struct delivery_facts *stream_track_facts(const struct stream *s, int track,
 
 /* stream_sound.c: from the assembler to the detector, the rules and the diagnosis. */
 bool stream_sound_create(struct stream_track *t);
-void stream_sound_begin(struct stream_track *t, const struct codec *codec);
+void stream_sound_begin(struct stream_track *t, const struct codec *codec, uint32_t ptime_us);
 void stream_sound_window(void *arg, int track, const struct signal_window *window); /* diagnosis_sink */
 void stream_sound_tick(struct stream_track *t);
 void stream_sound_end(struct stream *s);

@@ -47,11 +47,11 @@ bool stream_sound_create(struct stream_track *t) {
   return true;
 }
 
-void stream_sound_begin(struct stream_track *t, const struct codec *codec) {
+void stream_sound_begin(struct stream_track *t, const struct codec *codec, uint32_t ptime_us) {
   const struct codec *leg = t->stream->leg;
   if (codec->decode == NULL) return;
   const struct codec *limits = codec->id == CODEC_L16_8K && leg != NULL ? leg : codec;
-  diagnosis_begin(t->stream->diagnosis, t->index, codec->sample_rate_hz, limits->pcm_ceiling,
+  diagnosis_begin(t->stream->diagnosis, t->index, codec->sample_rate_hz, ptime_us / 1000, limits->pcm_ceiling,
                   limits->pcm_idle);
 }
 

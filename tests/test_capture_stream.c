@@ -211,6 +211,51 @@ static void another_clock(void **state) {
   end(&s);
 }
 
+/* At the change of a codec the last packet of the old one is overtaken: it is late, and no change back. */
+static void another_codec_and_a_late_packet(void **state) {
+  (void)state;
+  struct sender s = new_sender();
+  sound(&s, 100);
+  struct capture_rtp late = packet(&s, 0);
+  step(&s, STEP);
+  for (int i = 0; i < 100; i++) {
+    arrive(&s, packet(&s, 8));
+    step(&s, STEP);
+    if (i == 2) {
+      late.wall_ns = s.now_ns;
+      arrive(&s, late);
+    }
+  }
+  assert_int_equal(s.stream->format_changes, 1);
+  assert_int_equal(s.stream->begun->codec->id, CODEC_PCMA);
+  assert_int_equal(look(&s)->received_frames, 201);
+  assert_int_equal(look(&s)->expected_frames, 201);
+  end(&s);
+}
+
+/* Digits that nobody names come before any sound. */
+static void unnamed_at_first(void **state) {
+  (void)state;
+  struct sender s = new_sender();
+  for (int i = 0; i < 30; i++) {
+    arrive(&s, packet(&s, 110));
+    step(&s, 7);
+  }
+  assert_int_equal(s.stream->begun->kind, CAPTURE_UNNAMED);
+  assert_int_equal(look(&s)->received_frames, 30);
+  sound(&s, 100);
+  arrive(&s, packet(&s, 110));
+  step(&s, STEP);
+  sound(&s, 100);
+  assert_int_equal(s.stream->begun->codec->id, CODEC_PCMU);
+  assert_int_equal(s.stream->packets, 231);
+  assert_int_equal(look(&s)->received_frames, 200);
+  assert_int_equal(look(&s)->expected_frames, 200);
+  assert_int_equal(look(&s)->restarts, 0);
+  assert_true(look(&s)->jitter_max_ms == 0);
+  end(&s);
+}
+
 static void time_that_runs_backwards(void **state) {
   (void)state;
   struct sender s = new_sender();
@@ -241,6 +286,8 @@ int main(void) {
       cmocka_unit_test(sound_that_overtakes_nothing),
       cmocka_unit_test(a_restart_after_events),
       cmocka_unit_test(another_clock),
+      cmocka_unit_test(another_codec_and_a_late_packet),
+      cmocka_unit_test(unnamed_at_first),
       cmocka_unit_test(time_that_runs_backwards),
       cmocka_unit_test(digits_end),
   };

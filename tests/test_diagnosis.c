@@ -41,7 +41,7 @@ static void start(struct rig *r) {
   assert_non_null(r->d);
   for (int t = 0; t < 2; t++) {
     diagnosis_origin(r->d, t, 0);
-    diagnosis_begin(r->d, t, RATE, 32767, 0);
+    diagnosis_begin(r->d, t, RATE, 20, 32767, 0);
   }
 }
 
@@ -352,7 +352,7 @@ static void sound_of_another_rate(void **state) {
   (void)state;
   struct rig r = begin();
   r.d = diagnosis_create(NULL, NULL);
-  for (int t = 0; t < 2; t++) diagnosis_begin(r.d, t, 2 * RATE, 32767, 0);
+  for (int t = 0; t < 2; t++) diagnosis_begin(r.d, t, 2 * RATE, 20, 32767, 0);
   mix_noise(sound[1], 0, 2 * MINUTE, 0.1, 9);
   for (int k = 640; k < 2 * MINUTE; k++) sound[0][k] = (int16_t)(sound[1][k - 640] / 10);
   for (int64_t n = 0; n < 2 * 40 * RATE; n += 320) {

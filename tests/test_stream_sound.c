@@ -137,6 +137,27 @@ static void silence_put_in_before_us_is_lost_sound(void **state) {
   part_free(part);
 }
 
+/* A gap of one frame is whole frames of that stream: 10 ms here, which no frame of 20 ms would be. */
+static void silence_is_of_the_streams_own_frames(void **state) {
+  (void)state;
+  struct rig r;
+  rig_begin(&r);
+  memset(near_sound, 0, sizeof near_sound);
+  mix_noise(near_sound, 0, SAMPLES, 0.1, 3);
+  for (int f = 100; f < 2900; f += 51) memset(near_sound + f * 80, 0, 80 * sizeof *near_sound);
+  start(&r, 0, "PCMU", 8000);
+  for (int i = 0; i < 3000; i++) {
+    uint8_t payload[160];
+    size_t bytes = codec_row(CODEC_PCMU)->encode(near_sound + i * 80, 80, payload, sizeof payload);
+    assert_int_equal(send_bytes(&r, i * 10, 0, (uint64_t)i + 1, (uint64_t)i * 10, payload, bytes, AS_TEXT),
+                     FRAME_FINE);
+  }
+  struct part *part = finish(&r, 30000);
+  /* 55 of 10 ms; the windows tell them in frames of 20 ms, so each may be one off. */
+  assert_in_range(delivery_of(part, 0)->inserted_silence_frames, 52, 58);
+  part_free(part);
+}
+
 static bool first_minute_only(int frame) {
   return frame >= 20 * 50 && frame < 40 * 50;
 }
@@ -211,6 +232,7 @@ int main(void) {
       cmocka_unit_test(windows_with_loss_are_a_finding_at_last),
       cmocka_unit_test(the_last_windows_are_judged_at_the_end),
       cmocka_unit_test(silence_put_in_before_us_is_lost_sound),
+      cmocka_unit_test(silence_is_of_the_streams_own_frames),
       cmocka_unit_test(nothing_is_missed_on_hold),
       cmocka_unit_test(what_cannot_be_decoded_is_not_heard),
       cmocka_unit_test(linear_sound_clips_where_its_leg_does),

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import sipp_calls
-from harness import BINARY, assert_no_sanitizer, environment, shared, sidetone
+from fake_telnyx import mulaw_tracks
+from harness import BINARY, FIXTURES, assert_no_sanitizer, environment, shared, sidetone
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 import make_captures as make  # noqa: E402
@@ -478,3 +479,50 @@ def test_options_reach_the_figures(tmp_path):
     other, = analyze(path, "-o", "quality.plc=yes", "-o", "quality.consumer=asr_stream")
     assert plain["plc"] is False and other["plc"] is True and other["consumer"] == "asr_stream"
     assert other["mos_lqe"] > plain["mos_lqe"] and other["r_lq"] == other["r_plc"]
+
+
+# ---- what it sounds like
+
+
+def spoken(capture, change=lambda i, payload: payload, seconds=40, **more):
+    """The demo call's inbound track as G.711."""
+    track = mulaw_tracks()["inbound"]
+    sender = make.Sender(capture, make.A, make.B, 7, **more)
+    for i in range(seconds * 50):
+        sender.payload = change(i, bytes(track(i)))
+        sender.sound(1)
+
+
+def test_the_sound_is_that_of_the_file(tmp_path):
+    capture = make.Capture()
+    spoken(capture)
+    one, = analyze(capture.write(tmp_path / "x.pcap"))
+    file = json.loads(sidetone("analyze", FIXTURES / "demo/call.wav").stdout)["metadata"]["sidetone"]["quality"]["signal"]["inbound"]
+    for name in ("active_level_dbov", "rms_dbov", "noise_dbov", "snr_db"):
+        assert one["signal"][name] == pytest.approx(file[name], abs=0.3), name
+    assert one["signal"]["activity_share"] == pytest.approx(file["activity_share"], abs=0.01)
+    assert one["signal"]["bandwidth"] == "nb" and "echo" not in one["signal"]
+    assert one["inserted_silence_frames"] == one["signal"]["inserted_silence_frames"]
+
+
+def test_silence_put_into_the_sound_counts_as_lost(tmp_path):
+    """A gateway that loses a packet may fill its place: no number tells, but the sound does (voice-quality.md 5.8)."""
+    plain, filled = make.Capture(), make.Capture()
+    spoken(plain)
+    spoken(filled, change=lambda i, payload: bytes([0xFF]) * 160 if i % 20 == 7 else payload)
+    before, = analyze(plain.write(tmp_path / "x.pcap"))
+    after, = analyze(filled.write(tmp_path / "y.pcap"))
+    assert after["inserted_silence_frames"] > before["inserted_silence_frames"] + 20
+    assert after["missing_frames"] == 0 and after["ppl_pct"] > before["ppl_pct"] and after["r_lq"] < before["r_lq"]
+
+
+def test_what_cannot_be_heard_has_no_sound(tmp_path):
+    cut, secret, other = make.Capture(snaplen=100), make.Capture(), make.Capture()
+    spoken(cut, seconds=6)
+    secret.udp(0, ("192.0.2.10", 5060), ("198.51.100.20", 5060),
+               make.sip_with_sdp("SIP/2.0 200 OK", make.B, {0: "PCMU/8000"}, profile="RTP/SAVP"))
+    spoken(secret, seconds=6)
+    make.Sender(other, make.A, make.B, 7, 18).sound(300)
+    for capture in (cut, secret, other):
+        one, = analyze(capture.write(tmp_path / "x.pcap"))
+        assert "signal" not in one and one["received_frames"] == 300

@@ -1,5 +1,6 @@
 /* Input: 16 bytes a packet of one RTP stream: steps of time, number and timestamp, payload type, the beginning
- * of the payload. Whatever comes, the books must balance and the document must be one. */
+ * of the payload. The sound is heard, which takes long, when the first step is of 21 ms. Whatever comes, the
+ * books must balance and the document must be one. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@ static void must(bool fine) {
   if (!fine) abort();
 }
 
-static struct capture_rtp next_packet(const uint8_t *at, const struct capture_rtp *before) {
+static struct capture_rtp next_packet(const uint8_t *at, const struct capture_rtp *before, bool heard) {
   struct capture_rtp p = *before;
   int32_t ms, ticks;
   int16_t step;
@@ -31,6 +32,9 @@ static struct capture_rtp next_packet(const uint8_t *at, const struct capture_rt
   p.payload_bytes = (uint32_t)at[11] * 16;
   p.head_bytes = 4;
   memcpy(p.head, at + 12, 4);
+  static uint8_t payload[255 * 16];
+  memset(payload, at[12], p.payload_bytes);
+  p.payload = heard ? payload : NULL;
   return p;
 }
 
@@ -69,12 +73,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   HASH_ADD(hh, c.streams, key, sizeof s->key, s);
   struct capture_rtp kept[FIRST], p = {.wall_ns = INT64_C(1700000000) * 1000000000};
   for (size_t i = 0; i < count; i++) {
-    p = next_packet(data + i * RECORD_BYTES, &p);
+    p = next_packet(data + i * RECORD_BYTES, &p, data[0] == 21);
     if (i < FIRST) kept[i] = p;
     if (i == FIRST - 1) capture_stream_begin(s, kept, FIRST, kept[0].wall_ns);
     if (i >= FIRST) capture_stream_take(s, &p, kept[0].wall_ns);
   }
   must(s->packets == count);
+  capture_stream_end(s);
   if (s->delivery != NULL) check_facts(s);
   check_document(&c);
   capture_free(&c);

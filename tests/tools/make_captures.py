@@ -429,5 +429,6 @@ def write(name, seed, folder):
 if __name__ == "__main__":
     if len(sys.argv) < 3 or not set(sys.argv[3:]) <= set(CAPTURES):
         sys.exit(f"{__doc__}\nnames: {' '.join(CAPTURES)}")
+    Path(sys.argv[2]).mkdir(parents=True, exist_ok=True)
     for wanted in sys.argv[3:] or CAPTURES:
         print(write(wanted, sys.argv[1], sys.argv[2]))
