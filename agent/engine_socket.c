@@ -221,6 +221,7 @@ static void on_start(struct engine *e, struct socket *s, const struct moment *at
   bool taken = s->call == NULL;
   if (taken) take_leg(e, s, at, c);
   if (f->has_sequence) stream_sequence(s->stream, f->sequence);
+  stream_leg_codec(s->stream, c->summary.leg_codec);
   if (!stream_start(s->stream, at, f)) media_fault(e, s, FAULT_CODEC);
   if (!taken && at->mono_us - c->part_stored_us < START_EVERY_US) return;
   call_store_part(e, at, c);

@@ -5,7 +5,7 @@
 
 #include "agent/diagnosis.h"
 
-enum { FULL_SCALE = INT16_MAX, RATE_MAX_HZ = 48000 };
+enum { RATE_MAX_HZ = 48000 };
 
 struct file_quality {
   struct diagnosis *diagnosis;
@@ -33,7 +33,7 @@ static bool open_file(struct file_quality *q, const char *path, const struct sou
   for (size_t c = 0; c < sound->channels; c++, q->tracks++) {
     q->track[q->tracks].pcm = sound->pcm[c];
     q->track[q->tracks].samples = sound->samples;
-    diagnosis_begin(q->diagnosis, q->tracks, q->file[f].rate_hz, 0, FULL_SCALE, 0);
+    diagnosis_begin(q->diagnosis, q->tracks, q->file[f].rate_hz, 0, sound->ceiling, sound->idle);
   }
   return true;
 }

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dsp/codec.h"
+
 enum { BLOCK_FRAMES = 65536 };
 
 static int16_t to_16_bit(float x) {
@@ -73,6 +75,16 @@ static bool convert(SNDFILE *file, const SF_INFO *info, struct growing *out) {
   return good;
 }
 
+/* G.711 in a file clips where it does in a stream. */
+static void note_limits(struct sound *s, int format) {
+  const int coding = format & SF_FORMAT_SUBMASK;
+  const struct codec *codec = coding == SF_FORMAT_ULAW   ? codec_row(CODEC_PCMU)
+                              : coding == SF_FORMAT_ALAW ? codec_row(CODEC_PCMA)
+                                                         : NULL;
+  s->ceiling = codec != NULL ? codec->pcm_ceiling : INT16_MAX;
+  s->idle = codec != NULL ? codec->pcm_idle : 0;
+}
+
 bool sound_is_file(const char *path, char *why, size_t why_bytes) {
   struct stat st;
   if (stat(path, &st) != 0) {
@@ -105,6 +117,7 @@ bool sound_read(struct sound *out, const char *path, char *why, size_t why_bytes
     if (!good) snprintf(why, why_bytes, "%s: it cannot be read to its end", path);
     out->channels = (size_t)info.channels;
     out->samples = grown[0].count;
+    note_limits(out, info.format);
     out->duration_ms = (int64_t)((double)info.frames * 1000.0 / info.samplerate);
     out->pcm[0] = grown[0].data;
     out->pcm[1] = grown[1].data;

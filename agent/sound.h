@@ -12,7 +12,8 @@ struct sound {
   size_t channels; /* 1 or 2 */
   size_t samples;  /* at SOUND_RATE_HZ, a channel */
   int64_t duration_ms;
-  int16_t *pcm[2]; /* owned */
+  int16_t ceiling, idle; /* as codec.h's pcm_ceiling and pcm_idle: G.711's, else 32767 and 0 */
+  int16_t *pcm[2];       /* owned */
 };
 
 /* False with `why`: not an audio file, more than two channels, another rate. `out` is then empty; it

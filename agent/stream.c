@@ -269,6 +269,10 @@ enum frame_fault stream_media(struct stream *s, const struct moment *at, const s
 
 /* ---- what is no media ------------------------------------------------------------------------- */
 
+void stream_leg_codec(struct stream *s, const char *name) {
+  s->leg = codec_find(name, strlen(name), 0);
+}
+
 bool stream_start(struct stream *s, const struct moment *at, const struct frame *f) {
   if (s->started) decide_waiting(s); /* what came before keeps its own format */
   stream_note_start(s, at, f);

@@ -38,6 +38,9 @@ struct stream *stream_create(const char *part_id, const struct moment *at, uint8
                              struct metrics *metrics, const struct stream_options *options);
 void stream_free(struct stream *s);
 
+/* The leg's codec as a webhook names it, when one did before the `start` (voice-quality.md 1.7): linear sound was coded
+ * with it, and clips where it does (5.4). */
+void stream_leg_codec(struct stream *s, const char *name);
 /* A `start`: the format of what follows. Its first call also runs what was held.
  * False: the codec is not in the table; frames are then counted as ignored. */
 bool stream_start(struct stream *s, const struct moment *at, const struct frame *start);

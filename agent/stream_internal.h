@@ -34,6 +34,7 @@ struct stream {
   struct stream_options options;
   uint8_t *scratch;
   const struct codec *codec; /* NULL: no start yet, or one that is not in the table */
+  const struct codec *leg;   /* NULL: not told, or not in the table */
   bool started, changed;
   struct hold hold;
   struct timebase timebase;

@@ -48,9 +48,11 @@ bool stream_sound_create(struct stream_track *t) {
 }
 
 void stream_sound_begin(struct stream_track *t, const struct codec *codec, uint32_t ptime_us) {
+  const struct codec *leg = t->stream->leg;
   if (codec->decode == NULL) return;
-  diagnosis_begin(t->stream->diagnosis, t->index, codec->sample_rate_hz, ptime_us / 1000, codec->pcm_ceiling,
-                  codec->pcm_idle);
+  const struct codec *limits = codec->id == CODEC_L16_8K && leg != NULL ? leg : codec;
+  diagnosis_begin(t->stream->diagnosis, t->index, codec->sample_rate_hz, ptime_us / 1000, limits->pcm_ceiling,
+                  limits->pcm_idle);
 }
 
 /* Silence that was put into the sound before it reached us counts as lost (voice-quality.md 3.6). */

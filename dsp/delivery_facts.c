@@ -90,7 +90,7 @@ const struct field delivery_fields[] = {
     SUM_EACH(below_r70_us, FIELD_U64, DELIVERY_MODELS),
     FIELD_ARRAY(delivery_facts, worst_r, FIELD_F64, MERGE_MIN, DELIVERY_MODELS),
     FIELD_ARRAY(delivery_facts, worst_start_us, FIELD_I64, MERGE_FIRST, DELIVERY_MODELS),
-    SUM(clamped),
+    SUM_EACH(out_of_range, FIELD_U64, DELIVERY_MODELS),
     FIELD(delivery_facts, window_us, FIELD_U64, MERGE_MAX),
     FIELD(delivery_facts, window_count, FIELD_U64, MERGE_LAST),
 };

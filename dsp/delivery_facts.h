@@ -19,7 +19,7 @@ static inline size_t delivery_model(enum quality_consumer consumer, bool plc) {
   return (size_t)consumer * 2 + (plc ? 1 : 0);
 }
 
-#define DELIVERY_R_ABSENT (-1000.0) /* an R that was not computable; real ones are above -40 */
+#define DELIVERY_R_ABSENT (-1000.0) /* an R that was not computable; that of a window is at least 0 */
 
 /* Where a round trip was measured (voice-quality.md 4.1): by the kernel on the stream's TCP connection
  * (TCP_INFO), by a WebSocket ping and its pong, by RTCP with the other end of the call. */
@@ -99,7 +99,7 @@ struct delivery_facts {
   uint64_t r_us[DELIVERY_MODELS], below_r70_us[DELIVERY_MODELS];
   double worst_r[DELIVERY_MODELS]; /* valid when r_us of the model is not 0 */
   int64_t worst_start_us[DELIVERY_MODELS];
-  uint64_t clamped; /* inputs of the E-model outside its range (1.5), windows and models summed */
+  uint64_t out_of_range[DELIVERY_MODELS]; /* windows with inputs outside the E-model's range (1.5) */
 
   uint64_t window_us;    /* length of a window: 10 s, doubled at each merging; 0 without windows */
   uint64_t window_count; /* of windows[] in use, at most DELIVERY_WINDOWS_MAX */
@@ -158,6 +158,7 @@ struct delivery_figures {
   enum mos_scale scale;               /* of the content; whose MOS mos_lqe, mos_cqe and the windows' are */
   const char *algorithm;              /* P.800.1 name of the headline's MOS: "MOS-CQEN" */
   const char *ie_basis;
+  bool out_of_range; /* some R, or ie_eff, is of inputs outside the model's range (1.5) */
   size_t flag_count;
   const char *flags[DELIVERY_FLAGS_MAX];
 };

@@ -7,8 +7,6 @@
 #include "dsp/pdv.h"
 #include "dsp/skew.h"
 
-static const double ppl_range_pct = 20.0; /* G.107 permits no more */
-
 static const char no_media[] = "no_media", no_burst[] = "no_burst",
                   consumer_asr_stream[] = "consumer_asr_stream";
 
@@ -150,7 +148,7 @@ void delivery_figures(const struct delivery_facts *facts, const struct codec *co
 
   flag(out, facts->big_gaps > 0, "big_gap");
   flag(out, facts->media_clock_suspect > 0, "media_clock_suspect");
-  flag(out, out->ppl_pct.value > ppl_range_pct || facts->clamped > 0, "out_of_range");
+  flag(out, out->out_of_range, "out_of_range");
   flag(out, facts->self_delayed_frames > 0, "self_delayed");
   flag(out, facts->missing_unassigned > 0, "missing_unassigned");
   flag(out, view->leg.known == LEG_UNRATED, "leg_codec_unrated");

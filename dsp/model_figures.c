@@ -122,6 +122,9 @@ static void codec_figures(struct verdict *v, const struct delivery_view *view, s
   }
   double bursts = coded_takes_bursts(v->codec) ? out->burst_ratio.value : 1;
   double ie_eff = under_loss(v, out, out->ppl_pct.value, bursts);
+  if (emodel_ie_eff_flags(v->sound_ie, 1, out->ppl_pct.value, bursts, emodel_scale(v->sound)->loss_constant) &
+      (EMODEL_CLAMPED | EMODEL_OUT_OF_RANGE))
+    out->out_of_range = true;
   out->ie_eff = isnan(ie_eff) ? figure_absent(no_bpl) : figure_number(ie_eff);
 }
 
@@ -225,6 +228,7 @@ void delivery_model_figures(const struct delivery_facts *facts, const struct cod
                             const struct delivery_view *view, struct delivery_figures *out) {
   struct verdict v = verdict_of(facts, codec, view);
   out->scale = v.scale;
+  out->out_of_range = facts->out_of_range[v.model] > 0;
   out->r_plc = mean_r(&v, delivery_model(view->consumer, true));
   out->r_noplc = mean_r(&v, delivery_model(view->consumer, false));
   out->r_lq = view->plc ? out->r_plc : out->r_noplc;

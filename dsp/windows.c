@@ -10,13 +10,17 @@ void windows_init(struct windows *w) {
   memset(w, 0, sizeof(*w));
 }
 
-/* The model's verdict (LQ) on the counts, `out->r` NaN for none; false when the coding is not known. */
+/* The model's verdict (LQ) on the counts, `out->r` NaN for none; false when the coding is not known. R begins
+ * at 0: of long bursts the formula goes down to -400, where no MOS tells it from 0 (1.1); in a mean over
+ * windows (3.10) it would outweigh minutes without a fault, and half a window lost would be worse than all. */
 static bool window_rating(const struct window_counts *c, enum quality_consumer consumer, bool plc,
                           struct coded_rating *out) {
   if (c->expected_frames == 0) return false;
   double ppl_pct = fmin(100.0, 100.0 * (double)c->lost[consumer] / (double)c->expected_frames);
   double bursts = burst_ratio(c->expected_frames, c->bad[consumer], c->runs[consumer]);
-  return coded_rate(&c->coded, ppl_pct, bursts, plc, out);
+  if (!coded_rate(&c->coded, ppl_pct, bursts, plc, out)) return false;
+  if (out->r < 0) out->r = 0;
+  return true;
 }
 
 /* What the codec costs without loss is the same for every consumer. */
@@ -47,7 +51,7 @@ static void rate(const struct window_counts *c, struct delivery_window *window,
       facts->bpl_sum[model] += rating.bpl * (double)c->expected_us;
       facts->bpl_us[model] += c->expected_us;
     }
-    facts->clamped += rating.out_of_range;
+    facts->out_of_range[model] += rating.out_of_range;
     if (rating.no_bpl)
       facts->no_bpl_us[model] += c->expected_us;
     else

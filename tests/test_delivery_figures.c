@@ -208,6 +208,49 @@ static void flags(void **state) {
   assert_string_equal(figures.flags[1], "out_of_range");
 }
 
+/* What is late for a listener is nothing to a reader of the stream. */
+static void range_is_the_view_s_own(void **state) {
+  (void)state;
+  for (int64_t n = 0; n < 500; n++) {
+    feed_add(&feed, (uint64_t)n, n * FRAME_US, 30000 + (n >= 100 && n < 300 ? 6000000 : n * FRAME_US));
+  }
+  compute(CODEC_PCMU, false, CONSUMER_PLAYOUT);
+  assert_true(figures.ppl_pct.value > 20);
+  assert_int_equal(figures.flag_count, 1);
+  assert_string_equal(figures.flags[0], "out_of_range");
+  compute(CODEC_PCMU, false, CONSUMER_ASR_STREAM);
+  is(figures.ppl_pct, 0, 0);
+  assert_int_equal(figures.flag_count, 0);
+}
+
+/* Three runs of 20: too few in either window to tell a burst ratio, enough in the call, and its Ie is cut at 8. */
+static void bursts_beyond_the_model_are_flagged(void **state) {
+  (void)state;
+  for (uint64_t n = 0; n < 1000; n++) {
+    bool lost = (n >= 100 && n < 120) || (n >= 600 && n < 620) || (n >= 700 && n < 720);
+    if (!lost) feed_even(&feed, n, n);
+  }
+  compute(CODEC_PCMU, false, CONSUMER_PLAYOUT);
+  is(figures.burst_ratio, 20 * 0.94, 1e-9);
+  is(figures.ie_eff, 95 * 6 / (6 / 8.0 + 4.3), 1e-9);
+  assert_int_equal(figures.flag_count, 1);
+  assert_string_equal(figures.flags[0], "out_of_range");
+}
+
+/* Ten runs of 25 in the second of two windows: by the formula its R is -357. */
+static void one_bad_window_does_not_outweigh_the_rest(void **state) {
+  (void)state;
+  struct delivery_window_figures window;
+  for (uint64_t n = 0; n <= 1000; n++)
+    if (n < 500 || n % 50 < 25) feed_even(&feed, n, n);
+  compute(CODEC_PCMU, false, CONSUMER_PLAYOUT);
+  delivery_window_figures(&facts, 1, codec_row(CODEC_PCMU), &(struct delivery_view){.plc = false}, &window);
+  is(window.r, 0, 0);
+  is(window.mos, 1, 0);
+  is(figures.worst_r, 0, 0);
+  is(figures.r_lq, 93.2 * 500 / 1001, 1e-9);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(perfect_call, setup),
@@ -219,6 +262,9 @@ int main(void) {
       cmocka_unit_test_setup(bg_segmentation_as_published, setup),
       cmocka_unit_test_setup(windows_published, setup),
       cmocka_unit_test_setup(flags, setup),
+      cmocka_unit_test_setup(range_is_the_view_s_own, setup),
+      cmocka_unit_test_setup(bursts_beyond_the_model_are_flagged, setup),
+      cmocka_unit_test_setup(one_bad_window_does_not_outweigh_the_rest, setup),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,6 +88,33 @@ static void other_rates_are_resampled(void **state) {
   }
 }
 
+/* A WAV of one byte a sample; 6 is A-law, 7 is mu-law. */
+static const char *coded_wav(uint8_t coding) {
+  static uint8_t file[46 + 160] =
+      "RIFF....WAVEfmt \22\0\0\0c\0\1\0\100\37\0\0\100\37\0\0\1\0\10\0\0\0data\240\0\0";
+  file[4] = sizeof file - 8;
+  file[20] = coding;
+  for (size_t i = 46; i < sizeof file; i++) file[i] = (uint8_t)i;
+  return scratch_bytes("coded.wav", file, sizeof file);
+}
+
+static void a_coding_tells_where_it_clips(void **state) {
+  (void)state;
+  struct sound s = read_good(scratch_wav("a.wav", 8000, 1, pcm, 100));
+  assert_int_equal(s.ceiling, 32767);
+  assert_int_equal(s.idle, 0);
+  sound_free(&s);
+  s = read_good(coded_wav(6));
+  assert_int_equal(s.samples, 160);
+  assert_int_equal(s.ceiling, 32256);
+  assert_int_equal(s.idle, 8);
+  sound_free(&s);
+  s = read_good(coded_wav(7));
+  assert_int_equal(s.ceiling, 32124);
+  assert_int_equal(s.idle, 0);
+  sound_free(&s);
+}
+
 static void full_scale_does_not_wrap(void **state) {
   (void)state;
   for (size_t i = 0; i < 32000; i++) pcm[i] = i / 40 % 2 ? 32767 : -32768;
@@ -165,11 +192,9 @@ static void the_file_as_it_is_piece_by_piece(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(eight_kilohertz_stay_as_they_are),
-      cmocka_unit_test(other_rates_are_resampled),
-      cmocka_unit_test(full_scale_does_not_wrap),
-      cmocka_unit_test(what_is_no_sound_of_ours_is_refused),
-      cmocka_unit_test(an_empty_file_is_empty),
+      cmocka_unit_test(eight_kilohertz_stay_as_they_are),    cmocka_unit_test(other_rates_are_resampled),
+      cmocka_unit_test(a_coding_tells_where_it_clips),       cmocka_unit_test(full_scale_does_not_wrap),
+      cmocka_unit_test(what_is_no_sound_of_ours_is_refused), cmocka_unit_test(an_empty_file_is_empty),
       cmocka_unit_test(the_file_as_it_is_piece_by_piece),
   };
   return cmocka_run_group_tests(tests, scratch_begin, scratch_end);

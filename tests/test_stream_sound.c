@@ -198,6 +198,34 @@ static void what_cannot_be_decoded_is_not_heard(void **state) {
   part_free(part);
 }
 
+/* mu-law's greatest sample lies below 99 % of what 16 bits hold. */
+static uint64_t clipped_samples(const char *leg, const char *encoding) {
+  struct rig r;
+  int16_t loud[160];
+  for (int i = 0; i < 160; i++) loud[i] = i % 40 < 20 ? 32124 : -32124;
+  rig_begin(&r);
+  if (leg != NULL) stream_leg_codec(r.s, leg);
+  start(&r, 0, encoding, 8000);
+  for (int i = 0; i < 200; i++) {
+    uint8_t payload[320];
+    size_t bytes = codec_find(encoding, strlen(encoding), 8000)->encode(loud, 160, payload, sizeof payload);
+    send_bytes(&r, i * 20, 0, (uint64_t)i + 1, (uint64_t)i * 20, payload, bytes, AS_TEXT);
+  }
+  struct part *part = finish(&r, 4000);
+  uint64_t samples = part->track[0].signal->clip_samples;
+  part_free(part);
+  return samples;
+}
+
+static void linear_sound_clips_where_its_leg_does(void **state) {
+  (void)state;
+  assert_int_equal(clipped_samples(NULL, "PCMU"), 200 * 160);
+  assert_int_equal(clipped_samples("PCMU", "L16"), 200 * 160);
+  assert_int_equal(clipped_samples("", "L16"), 0);
+  assert_int_equal(clipped_samples("G722", "L16"), 0);
+  assert_int_equal(clipped_samples("OPUS", "PCMU"), 200 * 160); /* the stream's own coding came last */
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(sound_and_its_echo_are_facts_of_the_part),
@@ -207,6 +235,7 @@ int main(void) {
       cmocka_unit_test(silence_is_of_the_streams_own_frames),
       cmocka_unit_test(nothing_is_missed_on_hold),
       cmocka_unit_test(what_cannot_be_decoded_is_not_heard),
+      cmocka_unit_test(linear_sound_clips_where_its_leg_does),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
