@@ -75,7 +75,9 @@ static bool keep(struct candidate *candidate, const struct capture_rtp *p) {
 }
 
 static void accept(struct capture *c, struct candidate *candidate, const struct capture_names *names) {
-  struct capture_stream *s = capture_stream_new(&candidate->key, names);
+  bool full = HASH_COUNT(c->streams) >= CAPTURE_STREAMS_MAX;
+  struct capture_stream *s = full ? NULL : capture_stream_new(&candidate->key, names);
+  c->full = c->full || full;
   if (s != NULL) {
     HASH_ADD(hh, c->streams, key, sizeof s->key, s);
     if (is_added(s)) {

@@ -12,8 +12,12 @@
 #include "agent/capture_stream.h"
 #include "dsp/delivery.h"
 
+/* Of each some 100 KB are kept, and its part of the document. */
+enum { CAPTURE_STREAMS_MAX = 16384 };
+
 struct capture {
   struct capture_stream *streams; /* a uthash in order of their first packets */
+  bool full;                      /* there were more, which were passed over */
   struct capture_reports *reports;
   struct candidate *candidates; /* what may be streams, the least recently heard first */
   int64_t base_ns;              /* of the first packet */

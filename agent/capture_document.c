@@ -25,32 +25,67 @@ static void put_numbers(json_t *object, const struct delivery_figures *f) {
   json_object_set_new(object, "absent", absent);
 }
 
-/* The stream in the other direction between the same two addresses, of which the round trip on the other side
- * of the capture is known. */
-static bool other_side(const struct capture *c, const struct capture_stream *s, struct capture_report *out) {
-  for (const struct capture_stream *other = c->streams; other != NULL; other = other->hh.next) {
-    if (memcmp(&other->key.src, &s->key.dst, sizeof s->key.dst) != 0 ||
-        memcmp(&other->key.dst, &s->key.src, sizeof s->key.src) != 0)
-      continue;
-    if (capture_reports_find(c->reports, &other->key, out) && out->rtt_count > 0) return true;
-  }
-  return false;
+/* From one address to another, and the round trip of the first stream there that has one. */
+struct way {
+  UT_hash_handle hh;
+  struct packet_address ends[2]; /* the key */
+  uint64_t us;
+};
+
+struct job {
+  const struct capture *c;
+  const struct capture_options *options;
+  struct way *ways; /* a uthash */
+};
+
+static bool mean_round_trip(const struct capture *c, const struct capture_stream *s, uint64_t *us) {
+  struct capture_report report;
+  if (!capture_reports_find(c->reports, &s->key, &report) || report.rtt_count == 0) return false;
+  *us = report.rtt_sum_us / report.rtt_count;
+  return true;
 }
 
-/* The round trip by the stream's own reports is the one between the capture and the receiver; both sides
- * together are the one between the ends. */
+static struct way *find_way(const struct job *job, const struct packet_address *src,
+                            const struct packet_address *dst) {
+  const struct packet_address ends[2] = {*src, *dst};
+  struct way *way;
+  HASH_FIND(hh, job->ways, ends, sizeof ends, way);
+  return way;
+}
+
+static void note_way(struct job *job, const struct capture_stream *s) {
+  uint64_t us;
+  if (!mean_round_trip(job->c, s, &us) || find_way(job, &s->key.src, &s->key.dst) != NULL) return;
+  struct way *way = calloc(1, sizeof *way);
+  if (way == NULL) return;
+  way->ends[0] = s->key.src;
+  way->ends[1] = s->key.dst;
+  way->us = us;
+  HASH_ADD(hh, job->ways, ends, sizeof way->ends, way);
+  if (!is_added(way)) free(way);
+}
+
+static void free_ways(struct job *job) {
+  struct way *way, *next;
+  HASH_ITER(hh, job->ways, way, next) {
+    HASH_DEL(job->ways, way);
+    free(way);
+  }
+}
+
+/* The round trip by the stream's own reports is the one between the capture and the receiver; with that of a
+ * stream in the other direction between the same two addresses it is the one between the ends. */
 struct round_trip {
   uint64_t us; /* 0: none */
   bool whole;
 };
 
-static struct round_trip round_trip_of(const struct capture *c, const struct capture_stream *s) {
-  struct capture_report report, other;
+static struct round_trip round_trip_of(const struct job *job, const struct capture_stream *s) {
   struct round_trip trip = {.us = 0};
-  if (!capture_reports_find(c->reports, &s->key, &report) || report.rtt_count == 0) return trip;
-  trip.us = report.rtt_sum_us / report.rtt_count;
-  trip.whole = other_side(c, s, &other);
-  if (trip.whole) trip.us += other.rtt_sum_us / other.rtt_count;
+  if (!mean_round_trip(job->c, s, &trip.us)) return trip;
+  const struct way *back = find_way(job, &s->key.dst, &s->key.src);
+  trip.whole = back != NULL;
+  if (trip.whole) trip.us += back->us;
   return trip;
 }
 
@@ -82,13 +117,12 @@ static struct signal_facts *sound_of(const struct capture_stream *s, struct deli
 }
 
 /* False: no memory. */
-static bool put_delivery(json_t *object, const struct capture *c, const struct capture_stream *s,
-                         const struct capture_options *options) {
+static bool put_delivery(json_t *object, const struct job *job, const struct capture_stream *s) {
   struct delivery_facts *facts = malloc(sizeof *facts);
   if (facts == NULL) return false;
   const struct delivery_view view = {
-      .plc = options->plc, .consumer = options->consumer, .leg = {.known = LEG_SAME}};
-  struct round_trip trip = round_trip_of(c, s);
+      .plc = job->options->plc, .consumer = job->options->consumer, .leg = {.known = LEG_SAME}};
+  struct round_trip trip = round_trip_of(job, s);
   struct delivery_figures figures;
   delivery_facts(s->delivery, facts);
   facts->restarts -= s->format_changes;
@@ -189,8 +223,7 @@ static void put_digits(json_t *object, const struct capture_stream *s) {
 }
 
 /* NULL: no memory. */
-static json_t *stream_object(const struct capture *c, const struct capture_stream *s,
-                             const struct capture_options *options) {
+static json_t *stream_object(const struct job *job, const struct capture_stream *s) {
   char text[PACKET_ADDRESS_BYTES];
   json_t *object = json_object(), *types = json_array();
   document_put_int(object, "ssrc", s->key.ssrc);
@@ -202,27 +235,31 @@ static json_t *stream_object(const struct capture *c, const struct capture_strea
     if (s->type[i] != NULL) json_array_append_new(types, json_integer(i));
   json_object_set_new(object, "payload_types", types);
   document_put_int(object, "packets", (int64_t)s->packets);
-  if (s->delivery != NULL && !put_delivery(object, c, s, options)) {
+  if (s->delivery != NULL && !put_delivery(object, job, s)) {
     json_decref(object);
     return NULL;
   }
   put_peer(object, s);
   struct capture_report report;
-  if (capture_reports_find(c->reports, &s->key, &report)) put_reports(object, s, &report);
+  if (capture_reports_find(job->c->reports, &s->key, &report)) put_reports(object, s, &report);
   put_digits(object, s);
   return object;
 }
 
 json_t *capture_document(const struct capture *c, const struct capture_options *options) {
+  struct job job = {.c = c, .options = options};
   json_t *document = json_object(), *streams = json_array();
   json_object_set_new(document, "streams", streams);
+  for (const struct capture_stream *s = c->streams; s != NULL; s = s->hh.next) note_way(&job, s);
   for (const struct capture_stream *s = c->streams; s != NULL; s = s->hh.next) {
-    json_t *object = stream_object(c, s, options);
+    json_t *object = stream_object(&job, s);
     if (object == NULL) {
       json_decref(document);
-      return NULL;
+      document = NULL;
+      break;
     }
     json_array_append_new(streams, object);
   }
+  free_ways(&job);
   return document;
 }

@@ -10,7 +10,11 @@
 
 #include "telnyx/rtp.h"
 
-enum { DESCRIPTIONS_MAX = 16 };
+enum {
+  DESCRIPTIONS_MAX = 16,
+  ALL_DESCRIPTIONS_MAX = 65536, /* of all endpoints: a kilobyte each, and a packet can make four */
+  PORTS = 65536
+};
 
 struct description {
   int64_t wall_ns;
@@ -28,6 +32,11 @@ struct endpoint {
 struct capture_names {
   struct capture_name option[RTP_PAYLOAD_TYPES];
   struct endpoint *endpoints;
+  size_t description_count;
+  struct {
+    const struct endpoint *first;
+    bool several;
+  } port[PORTS];
 };
 
 struct capture_names *capture_names_new(void) {
@@ -105,13 +114,18 @@ static struct endpoint *add_endpoint(struct capture_names *names, const struct p
   if (e == NULL) return NULL;
   e->address = *address;
   HASH_ADD(hh, names->endpoints, address, sizeof e->address, e);
-  if (is_added(e)) return e;
-  free(e);
-  return NULL;
+  if (!is_added(e)) {
+    free(e);
+    return NULL;
+  }
+  names->port[address->port].several = names->port[address->port].first != NULL;
+  names->port[address->port].first = e;
+  return e;
 }
 
 /* Messages are sent again until they are answered: the same description once. */
-static void add_description(struct endpoint *e, const struct sdp_media *media, int64_t wall_ns) {
+static void add_description(struct capture_names *names, struct endpoint *e, const struct sdp_media *media,
+                            int64_t wall_ns) {
   if (e->count == DESCRIPTIONS_MAX) return;
   if (e->count > 0 && memcmp(&e->description[e->count - 1]->media, media, sizeof *media) == 0) return;
   struct description *d = malloc(sizeof *d);
@@ -119,6 +133,7 @@ static void add_description(struct endpoint *e, const struct sdp_media *media, i
   d->wall_ns = wall_ns;
   memcpy(&d->media, media, sizeof *media);
   e->description[e->count++] = d;
+  names->description_count++;
 }
 
 void capture_names_learn(struct capture_names *names, const struct packet *packet, bool whole,
@@ -133,12 +148,12 @@ void capture_names_learn(struct capture_names *names, const struct packet *packe
     const struct sdp_media *media = &sdp.media[i];
     struct packet_address address;
     memset(&address, 0, sizeof address);
-    if (media->version == 0) continue;
+    if (media->version == 0 || names->description_count >= ALL_DESCRIPTIONS_MAX) continue;
     address.version = media->version;
     address.port = media->port;
     memcpy(address.ip, media->ip, sizeof address.ip);
     struct endpoint *e = add_endpoint(names, &address);
-    if (e != NULL) add_description(e, media, wall_ns);
+    if (e != NULL) add_description(names, e, media, wall_ns);
   }
 }
 
@@ -171,13 +186,7 @@ static bool name_at(const struct endpoint *e, uint8_t payload_type, int64_t wall
 
 /* Behind a NAT the described address is another one; its port may be the only one of the kind. */
 static const struct endpoint *by_port(const struct capture_names *names, uint16_t port) {
-  const struct endpoint *only = NULL, *e;
-  for (e = names->endpoints; e != NULL; e = e->hh.next) {
-    if (e->address.port != port) continue;
-    if (only != NULL) return NULL;
-    only = e;
-  }
-  return only;
+  return names->port[port].several ? NULL : names->port[port].first;
 }
 
 struct capture_name capture_names_find(const struct capture_names *names, const struct packet_address *src,

@@ -2,7 +2,8 @@
  * RFC 3551, in that order. One thread.
  *
  * Use: capture_names_option() for each --codec, capture_names_learn() for every packet, and only then
- * capture_names_find(): a description may come after the sound it describes. */
+ * capture_names_find(): a description may come after the sound it describes. Of 65,536 descriptions on the rest are
+ * not learned. */
 #ifndef AGENT_CAPTURE_NAMES_H
 #define AGENT_CAPTURE_NAMES_H
 

@@ -7,8 +7,9 @@
 enum { ROWS_MAX = 65536, SENT_KEPT = 8 };
 
 struct row {
-  struct row *next;            /* of the same SSRC and hosts, by other ports */
-  uint16_t src_port, dst_port; /* of the RTCP, in the media's direction */
+  UT_hash_handle hh;
+  struct row *next;       /* of the same SSRC and hosts, by other ports */
+  struct capture_key key; /* in the media's direction; the ports are the RTCP's */
   struct capture_report report;
   /* The newest sender reports and when they passed. */
   size_t sent_count;
@@ -21,13 +22,16 @@ struct row {
 /* All RTCP on one SSRC between two hosts. */
 struct source {
   UT_hash_handle hh;
-  struct capture_key key; /* in the media's direction; ports are 0 */
-  struct row *rows;       /* the newest first */
+  struct capture_key key;    /* as a row's; ports are 0 */
+  struct row *rows;          /* the newest first */
+  struct capture_report all; /* of them, as they were at: */
+  uint64_t added_at;
 };
 
 struct capture_reports {
   struct source *sources;
-  size_t row_count;
+  struct row *rows;
+  uint64_t datagrams;
 };
 
 struct capture_reports *capture_reports_new(void) {
@@ -36,13 +40,14 @@ struct capture_reports *capture_reports_new(void) {
 
 void capture_reports_free(struct capture_reports *reports) {
   struct source *source, *next;
+  struct row *row, *next_row;
   if (reports == NULL) return;
+  HASH_ITER(hh, reports->rows, row, next_row) {
+    HASH_DEL(reports->rows, row);
+    free(row);
+  }
   HASH_ITER(hh, reports->sources, source, next) {
     HASH_DEL(reports->sources, source);
-    for (struct row *row = source->rows, *after; row != NULL; row = after) {
-      after = row->next;
-      free(row);
-    }
     free(source);
   }
   free(reports);
@@ -70,6 +75,12 @@ static struct source *source_of(struct capture_reports *reports, const struct ca
   return NULL;
 }
 
+static struct row *find_row(const struct capture_reports *reports, const struct capture_key *key) {
+  struct row *row;
+  HASH_FIND(hh, reports->rows, key, sizeof *key, row);
+  return row;
+}
+
 /* NULL: no room. */
 static struct row *row_of(struct capture_reports *reports, uint32_t ssrc, const struct packet_address *src,
                           const struct packet_address *dst) {
@@ -78,18 +89,19 @@ static struct row *row_of(struct capture_reports *reports, uint32_t ssrc, const 
   key.ssrc = ssrc;
   key.src = *src;
   key.dst = *dst;
-  bool full = reports->row_count >= ROWS_MAX;
-  struct source *source = full ? find_source(reports, &key) : source_of(reports, &key);
-  struct row *row = source != NULL ? source->rows : NULL;
-  while (row != NULL && (row->src_port != src->port || row->dst_port != dst->port)) row = row->next;
-  if (row != NULL || source == NULL || full) return row;
-  row = calloc(1, sizeof *row);
+  struct row *row = find_row(reports, &key);
+  if (row != NULL || HASH_COUNT(reports->rows) >= ROWS_MAX) return row;
+  struct source *source = source_of(reports, &key);
+  row = source != NULL ? calloc(1, sizeof *row) : NULL;
   if (row == NULL) return NULL;
-  row->src_port = src->port;
-  row->dst_port = dst->port;
+  row->key = key;
+  HASH_ADD(hh, reports->rows, key, sizeof row->key, row);
+  if (!is_added(row)) {
+    free(row);
+    return NULL;
+  }
   row->next = source->rows;
   source->rows = row;
-  reports->row_count++;
   return row;
 }
 
@@ -150,6 +162,7 @@ void capture_reports_take(struct capture_reports *reports, const struct packet *
   struct rtcp_scan scan = {packet->payload, packet->bytes};
   struct rtcp_packet part;
   struct rtcp_sender sender;
+  reports->datagrams++;
   while (rtcp_next(&scan, &part)) {
     if (part.type == RTCP_EXTENDED) {
       take_extended(reports, packet, &part);
@@ -166,11 +179,6 @@ void capture_reports_take(struct capture_reports *reports, const struct packet *
 
 /* ---- joining --------------------------------------------------------------------------------- */
 
-/* The media's own port, or the next one. */
-static bool beside(uint16_t rtcp_port, uint16_t media_port) {
-  return rtcp_port == media_port || rtcp_port == (uint16_t)(media_port + 1);
-}
-
 static void add(struct capture_report *into, const struct capture_report *from) {
   into->sr += from->sr;
   into->rr += from->rr;
@@ -184,18 +192,33 @@ static void add(struct capture_report *into, const struct capture_report *from) 
   into->rtt_sum_us += from->rtt_sum_us;
 }
 
+/* Once for all streams that ask: there may be as many of them as rows. */
+static const struct capture_report *all_of(const struct capture_reports *reports, struct source *source) {
+  if (source->added_at != reports->datagrams) {
+    memset(&source->all, 0, sizeof source->all);
+    for (const struct row *row = source->rows; row != NULL; row = row->next) add(&source->all, &row->report);
+    source->added_at = reports->datagrams;
+  }
+  return &source->all;
+}
+
 bool capture_reports_find(const struct capture_reports *reports, const struct capture_key *key,
                           struct capture_report *out) {
-  const struct source *source = find_source(reports, key);
-  const struct row *rows = source != NULL ? source->rows : NULL;
+  struct source *source = find_source(reports, key);
   bool by_port = false;
   memset(out, 0, sizeof *out);
-  for (const struct row *row = rows; row != NULL; row = row->next) {
-    if (!beside(row->src_port, key->src.port) || !beside(row->dst_port, key->dst.port)) continue;
+  if (source == NULL || source->rows == NULL) return false;
+  /* The media's own ports, or the next ones. */
+  for (int i = 0; i < 4; i++) {
+    struct capture_key beside = *key;
+    beside.src.port = (uint16_t)(key->src.port + i / 2);
+    beside.dst.port = (uint16_t)(key->dst.port + i % 2);
+    const struct row *row = find_row(reports, &beside);
+    if (row == NULL) continue;
     by_port = true;
     add(out, &row->report);
   }
   /* RTCP on ports of its own (a=rtcp) counts when none is where it is expected. */
-  for (const struct row *row = by_port ? NULL : rows; row != NULL; row = row->next) add(out, &row->report);
-  return rows != NULL;
+  if (!by_port) *out = *all_of(reports, source);
+  return true;
 }

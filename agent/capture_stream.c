@@ -11,7 +11,13 @@
 
 #define NUMBER_ZERO (UINT64_C(1) << 32) /* room below the first number */
 
-enum { TICK_US = 1000000, PTIME_MAX_US = 1000000, DEFAULT_PTIME_US = 20000 };
+enum {
+  TICK_US = 1000000,
+  PTIME_MAX_US = 1000000,
+  DEFAULT_PTIME_US = 20000,
+  HEAD_MIN_BYTES =
+      2 /* the mode of one frame of AMR-WB, the number of Opus's frames: of less, zeros would tell */
+};
 
 struct capture_stream *capture_stream_new(const struct capture_key *key, const struct capture_names *names) {
   struct capture_stream *s = calloc(1, sizeof *s);
@@ -167,7 +173,8 @@ static struct codec_frame inspect(const struct capture_rtp *p, const struct capt
   uint8_t payload[2048]; /* modes are told by the beginning and the length */
   size_t bytes = p->payload_bytes < sizeof payload ? p->payload_bytes : sizeof payload;
   struct codec_frame frame = {.duration_us = 0};
-  if (type->codec->has_modes && (type->name.encrypted || p->head_bytes == 0)) return frame;
+  bool told = p->head_bytes >= HEAD_MIN_BYTES || p->head_bytes == p->payload_bytes;
+  if (type->codec->has_modes && (type->name.encrypted || p->head_bytes == 0 || !told)) return frame;
   if (type->codec->has_modes) {
     memset(payload, 0, sizeof payload);
     memcpy(payload, p->head, p->head_bytes);

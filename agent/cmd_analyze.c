@@ -231,6 +231,7 @@ static void warn_of_gaps(const char *file, const struct capture *c) {
   if (c->broken[0] != '\0') warn(file, "analysed as far as it goes: %s", c->broken);
   if (c->fragments > 0) warn(file, "%llu IP fragments skipped", (unsigned long long)c->fragments);
   if (c->cut > 0) warn(file, "%llu packets without a whole header skipped", (unsigned long long)c->cut);
+  if (c->full) warn(file, "more than %d streams: the rest is skipped", CAPTURE_STREAMS_MAX);
   if (c->streams == NULL) warn(file, "no RTP stream in it");
   for (const struct capture_stream *s = c->streams; s != NULL; s = s->hh.next) {
     for (int i = 0; i < RTP_PAYLOAD_TYPES; i++) {

@@ -177,7 +177,7 @@ static bool read_delivery(const json_t *object, struct delivery_facts *facts) {
     return false;
   facts->window_count = count;
   if (facts->ie_basis > IE_NONE) facts->ie_basis = IE_NONE; /* of a newer agent */
-  return true;
+  return delivery_facts_are_sound(facts);
 }
 
 static bool read_speech_events(const json_t *object, struct speech_facts *facts) {
@@ -267,6 +267,16 @@ static bool read_some(const struct field *fields, size_t field_count, const json
   return !object || fields_from_json(fields, field_count, object, base);
 }
 
+/* Of a damaged row they may be anything: sums and differences of these fit, in microseconds too. */
+static bool has_times(const struct part *part) {
+  const int64_t most_ms = INT64_C(1) << 53;
+  const int64_t times_ms[] = {part->opened_ms, part->closed_ms, part->start_ms, part->first_frame_ms,
+                              part->last_frame_ms};
+  for (size_t i = 0; i < sizeof times_ms / sizeof *times_ms; i++)
+    if (times_ms[i] > most_ms || times_ms[i] < -most_ms) return false;
+  return true;
+}
+
 static bool read_part(struct part *part, const json_t *json) {
   const char *state = json_string_value(json_object_get(json, "state"));
   const char *client_state = json_string_value(json_object_get(json, "client_state"));
@@ -276,7 +286,7 @@ static bool read_part(struct part *part, const json_t *json) {
       part->state = (enum part_state)i;
       known = true;
     }
-  if (!known || !fields_from_json(part_rows, PART_ROWS, json, part)) return false;
+  if (!known || !fields_from_json(part_rows, PART_ROWS, json, part) || !has_times(part)) return false;
   for (size_t i = 0; i < TEXT_ROWS; i++)
     if (!read_text(json, text_rows[i].name, (char *)part + text_rows[i].offset, text_rows[i].bytes))
       return false;

@@ -116,6 +116,22 @@ void delivery_facts_copy(struct delivery_facts *to, const struct delivery_facts 
   memcpy(to->windows, from->windows, from->window_count * sizeof(from->windows[0]));
 }
 
+/* Some 9000 years: beyond any clock and track, and so far from 63 bits that windows can be doubled until all lie
+ * in one. */
+#define TIME_MAX_US (INT64_C(1) << 58)
+
+static bool is_time(int64_t us) {
+  return us >= -TIME_MAX_US && us <= TIME_MAX_US;
+}
+
+bool delivery_facts_are_sound(const struct delivery_facts *f) {
+  bool sound = is_time(f->origin_us) && is_time(f->end_us) && f->window_us <= TIME_MAX_US &&
+               f->window_count < DELIVERY_WINDOWS_MAX && (f->window_us > 0 || f->window_count == 0);
+  for (size_t i = 0; i < DELIVERY_MODELS; i++) sound = sound && is_time(f->worst_start_us[i]);
+  for (size_t i = 0; sound && i < f->window_count; i++) sound = is_time(f->windows[i].start_us);
+  return sound;
+}
+
 void delivery_add_rtt(struct delivery_facts *f, enum rtt_source source, uint64_t rtt_us) {
   if (f->rtt_count[source]++ == 0 || rtt_us < f->rtt_min_us[source]) f->rtt_min_us[source] = rtt_us;
   f->rtt_sum_us[source] += rtt_us;

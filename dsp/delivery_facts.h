@@ -121,6 +121,9 @@ void delivery_merge(struct delivery_facts *into, const struct delivery_facts *fr
 void delivery_facts_clear(struct delivery_facts *f);
 /* Copies what is in use. */
 void delivery_facts_copy(struct delivery_facts *to, const struct delivery_facts *from);
+/* Whether facts that were read from somewhere are such as delivery_merge() can take: windows with a length, one fewer
+ * than there is room for, and times whose differences and sums fit. */
+bool delivery_facts_are_sound(const struct delivery_facts *f);
 /* One measured round trip. */
 void delivery_add_rtt(struct delivery_facts *f, enum rtt_source source, uint64_t rtt_us);
 /* Adds a finished window, the latest: keeps the sums over windows and the worst one, and merges in

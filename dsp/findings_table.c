@@ -107,9 +107,15 @@ bool finding_is_worse(const struct finding_criterion *c, double a, double b) {
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
+static bool is_time(int64_t ms) {
+  const int64_t most_ms = INT64_C(1) << 53;
+  return ms >= -most_ms && ms <= most_ms;
+}
+
 bool finding_is_known(const struct finding_row *row) {
   return row->kind < FINDING_KINDS && row->track >= FINDING_BOTH_TRACKS && row->track < FINDING_LANES - 1 &&
-         row->severity <= FINDING_CRITICAL && row->criterion < FINDING_CRITERIA_MAX &&
+         row->severity <= FINDING_CRITICAL && is_time(row->start_ms) && is_time(row->end_ms) &&
+         row->criterion < FINDING_CRITERIA_MAX &&
          finding_table[row->kind].criterion[row->criterion].sign != 0;
 }
 

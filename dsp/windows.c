@@ -33,16 +33,30 @@ static void add_coding(struct delivery_facts *facts, const struct coded_rating *
   if (rating->diotic) facts->diotic = 1;
 }
 
-static void rate(const struct window_counts *c, struct delivery_window *window,
-                 struct delivery_facts *facts) {
+static bool rates_alike(const struct window_counts *a, const struct window_counts *b) {
+  return a->expected_frames == b->expected_frames && memcmp(a->lost, b->lost, sizeof a->lost) == 0 &&
+         memcmp(a->bad, b->bad, sizeof a->bad) == 0 && memcmp(a->runs, b->runs, sizeof a->runs) == 0;
+}
+
+static void remember(struct window_memo *memo, const struct window_counts *c) {
+  for (int i = 0; i < DELIVERY_MODELS; i++) {
+    enum quality_consumer consumer = (enum quality_consumer)(i / 2);
+    memo->rated[i] = window_rating(c, consumer, i % 2, &memo->rating[i]);
+  }
+  memo->of = *c;
+  memo->known = true;
+}
+
+static void rate(const struct window_memo *memo, const struct window_counts *c,
+                 struct delivery_window *window, struct delivery_facts *facts) {
   for (int i = 0; i < DELIVERY_MODELS; i++) {
     enum quality_consumer consumer = (enum quality_consumer)(i / 2);
     bool plc = i % 2;
     size_t model = delivery_model(consumer, plc);
-    struct coded_rating rating;
+    struct coded_rating rating = memo->rating[i];
     window->r[model] = DELIVERY_R_ABSENT;
     if (c->coded.count == 0) continue; /* silence from the start on: no word on its coding yet */
-    if (!window_rating(c, consumer, plc, &rating)) {
+    if (!memo->rated[i]) {
       facts->unrated_us[model] += c->expected_us;
       continue;
     }
@@ -61,17 +75,19 @@ static void rate(const struct window_counts *c, struct delivery_window *window,
 
 /* A window in which nothing came to be looked at is coded as the one before. */
 static void hand_on(struct windows *w, struct window_counts *c, struct delivery_facts *facts) {
-  if (c->coded.count > 0)
+  bool own = c->coded.count > 0;
+  if (own)
     w->newest = c->coded;
   else
     c->coded = w->newest;
+  if (own || !w->memo.known || !rates_alike(&w->memo.of, c)) remember(&w->memo, c);
   struct delivery_window window = {.start_us = c->index * WINDOW_US,
                                    .weight_us = c->expected_us,
                                    .expected_frames = c->expected_frames,
                                    .missing_frames = c->missing_frames,
                                    .jitter_count = c->jitter_count,
                                    .jitter_sum_ms = c->jitter_sum_ms};
-  rate(c, &window, facts);
+  rate(&w->memo, c, &window, facts);
   delivery_add_window(facts, &window, WINDOW_US);
 }
 

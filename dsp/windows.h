@@ -34,12 +34,21 @@ struct window_frame {
   uint32_t duration_us, payload_bytes;
 };
 
+/* A long hole with long frames is thousands of windows that all say the same: they are rated once. */
+struct window_memo {
+  bool known;
+  struct window_counts of; /* without any coding of their own */
+  bool rated[DELIVERY_MODELS];
+  struct coded_rating rating[DELIVERY_MODELS];
+};
+
 struct windows {
   uint32_t ptime_us;
   struct coded_mix newest; /* of the newest window with sound: one without any goes by it */
   bool has_current, has_previous;
   bool bad_before[DELIVERY_CONSUMERS];
   struct window_counts current, previous;
+  struct window_memo memo;
 };
 
 void windows_init(struct windows *w);

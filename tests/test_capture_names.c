@@ -94,6 +94,27 @@ static void behind_a_nat(void **state) {
   capture_names_free(names);
 }
 
+/* What a capture can hold of them has an end, and looking one up does not go through all. */
+static void many_descriptions(void **state) {
+  (void)state;
+  struct capture_names *names = capture_names_new();
+  char text[256];
+  for (int i = 0; i < 70000; i++) {
+    snprintf(text, sizeof text,
+             "SIP/2.0 200 OK\r\n\r\nv=0\r\nc=IN IP4 10.%d.%d.%d\r\nm=audio 5006 RTP/AVP 96\r\na=rtpmap:96 "
+             "opus/48000\r\n",
+             i >> 16, i >> 8 & 255, i & 255);
+    const struct packet packet = {.payload = (const uint8_t *)text, .bytes = strlen(text)};
+    capture_names_learn(names, &packet, true, i);
+  }
+  struct packet_address last = {.ip = {10, 0, 255, 255}, .port = 5006, .version = 4};
+  expect(names, &a, &last, 96, 0, "opus", 48000);
+  last.ip[1] = 1;
+  last.ip[2] = last.ip[3] = 0;
+  for (int i = 0; i < 70000; i++) expect(names, &nat, &last, 96, 0, "", 0); /* one too many */
+  capture_names_free(names);
+}
+
 static void options(void **state) {
   (void)state;
   static const struct {
@@ -139,7 +160,7 @@ static void options(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(who_says_so),  cmocka_unit_test(described_anew), cmocka_unit_test(behind_a_nat),
-      cmocka_unit_test(cut_messages), cmocka_unit_test(options),
+      cmocka_unit_test(cut_messages), cmocka_unit_test(options),        cmocka_unit_test(many_descriptions),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

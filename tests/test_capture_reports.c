@@ -174,11 +174,31 @@ static void an_end_of_rows(void **state) {
   capture_reports_free(r);
 }
 
+/* One SSRC on ever new ports: each report, and each stream that looks for its own, must find its row at once. */
+static void many_ports(void **state) {
+  (void)state;
+  struct capture_reports *r = capture_reports_new();
+  struct capture_report got;
+  for (uint32_t i = 0; i < 200000; i++) {
+    struct capture_key key = stream_key((uint16_t)i, (uint16_t)(i >> 16));
+    sent(r, &key, 1, 0);
+  }
+  uint64_t found = 0;
+  for (uint32_t i = 0; i < 65536; i++) {
+    struct capture_key key = stream_key((uint16_t)i, i % 2 ? 0 : 9);
+    assert_true(capture_reports_find(r, &key, &got));
+    if (i % 2 == 0) assert_int_equal(got.sr, 65536); /* none beside it: all that there are */
+    found += i % 2 ? got.sr : 0;
+  }
+  assert_int_equal(found, 2 * 32768); /* its own, and the next */
+  capture_reports_free(r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(round_trips),    cmocka_unit_test(only_the_newest_are_remembered),
       cmocka_unit_test(ports),          cmocka_unit_test(extended_reports),
-      cmocka_unit_test(an_end_of_rows),
+      cmocka_unit_test(an_end_of_rows), cmocka_unit_test(many_ports),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

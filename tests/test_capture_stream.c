@@ -31,6 +31,7 @@ static struct sender new_sender(void) {
       .names = capture_names_new(), .now_ns = 5000000000, .sequence = 65530, .timestamp = UINT32_MAX - 800};
   assert_true(capture_names_option(s.names, "101=telephone-event/8000", why, sizeof why));
   assert_true(capture_names_option(s.names, "96=L16/16000", why, sizeof why));
+  assert_true(capture_names_option(s.names, "97=AMR-WB/16000", why, sizeof why));
   s.stream = capture_stream_new(&key, s.names);
   return s;
 }
@@ -277,6 +278,28 @@ static void digits_end(void **state) {
   end(&s);
 }
 
+/* Captured with one byte of each payload, and with two: the second has the end of the mode, and whether it is good. */
+static void heads_that_are_cut(void **state) {
+  (void)state;
+  for (uint8_t bytes = 1; bytes <= 2; bytes++) {
+    struct sender s = new_sender();
+    for (int i = 0; i < 100; i++) {
+      struct capture_rtp p = packet(&s, 97);
+      p.payload_bytes = 61; /* 23.85 kbit/s, packed tightly */
+      p.head_bytes = bytes;
+      p.head[0] = 0xf4;
+      p.head[1] = bytes > 1 ? 0x40 : 0;
+      arrive(&s, p);
+      step(&s, 2 * STEP);
+    }
+    const struct delivery_facts *f = look(&s);
+    assert_int_equal(f->received_frames, 100);
+    assert_int_equal(f->upstream_bad_frames, 0);
+    assert_int_equal(f->active_us, bytes > 1 ? 2000000 : 0);
+    end(&s);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(events_are_no_frames),
@@ -290,6 +313,7 @@ int main(void) {
       cmocka_unit_test(unnamed_at_first),
       cmocka_unit_test(time_that_runs_backwards),
       cmocka_unit_test(digits_end),
+      cmocka_unit_test(heads_that_are_cut),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,6 +149,14 @@ static void foreign_rows_are_known_as_such(void **state) {
   assert_false(finding_is_known(&row));
   row.track = -2;
   assert_false(finding_is_known(&row));
+  row.track = 0;
+  row.start_ms = INT64_MAX; /* nothing can be added to it */
+  assert_false(finding_is_known(&row));
+  row.start_ms = 0;
+  row.end_ms = INT64_MIN;
+  assert_false(finding_is_known(&row));
+  row.end_ms = -1;
+  assert_true(finding_is_known(&row));
 }
 
 static void every_member_has_a_field(void **state) {

@@ -105,6 +105,17 @@ static void what_is_no_part_is_refused(void **state) {
       "{\"id\":\"a_1\",\"state\":\"open\",\"speech\":{\"events\":{\"kind\":[9],\"by\":[0],\"start_ms\":[0],"
       "\"overlap_ms\":[0]}}}",
       "{\"id\":\"a_1\",\"state\":\"open\",\"dtmf\":{}}",
+      "{\"id\":\"a_1\",\"state\":\"open\",\"first_frame_ms\":9223372036854775807}",
+      "{\"id\":\"a_1\",\"state\":\"open\",\"closed_ms\":-9223372036854775808}",
+      /* Windows without a length, of one that cannot be doubled, and where no time is. */
+      "{\"id\":\"a_1\",\"state\":\"open\",\"inbound\":{\"delivery\":{\"windows\":{\"start_us\":[0]}}}}",
+      "{\"id\":\"a_1\",\"state\":\"open\",\"inbound\":{\"delivery\":{\"window_us\":\"9223372036854775808\"}}"
+      "}",
+      "{\"id\":\"a_1\",\"state\":\"open\",\"inbound\":{\"delivery\":{\"window_us\":10000000,\"windows\":"
+      "{\"start_us\":[9223372036854775807]}}}}",
+      "{\"id\":\"a_1\",\"state\":\"open\",\"outbound\":{\"delivery\":{\"origin_us\":-9223372036854775808}}}",
+      "{\"id\":\"a_1\",\"state\":\"open\",\"outbound\":{\"delivery\":{\"worst_start_us\":[0,"
+      "9000000000000000000]}}}",
   };
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     json_t *json = json_loads(wrong[i], 0, NULL);
@@ -131,6 +142,37 @@ static void too_many_rows_are_refused(void **state) {
   part_free(part);
 }
 
+/* A damaged row must not take the agent down when parts are put together: a table that is full has no room for the
+ * next part's windows, and what lies at the ends of the time there is still ends. */
+static void windows_of_rows_can_be_merged(void **state) {
+  (void)state;
+  struct part *part = random_part("a_1"), *back;
+  struct delivery_facts *facts = random_delivery(), *merged = malloc(sizeof *merged);
+  int64_t most = INT64_C(1) << 58;
+  facts->received_frames = 1;
+  facts->window_us = 1;
+  facts->window_count = DELIVERY_WINDOWS_MAX;
+  for (size_t i = 0; i < facts->window_count; i++)
+    facts->windows[i] = (struct delivery_window){.start_us = i % 2 ? most : -most, .weight_us = 1};
+  free(part->track[1].delivery);
+  part->track[1].seen = true;
+  part->track[1].delivery = facts;
+  back = through_text(part);
+  assert_null(back);
+  facts->window_count = DELIVERY_WINDOWS_MAX - 1;
+  back = through_text(part);
+  assert_non_null(back);
+  delivery_facts_copy(merged, back->track[1].delivery);
+  for (int i = 0; i < 5; i++) {
+    delivery_merge(merged, back->track[1].delivery);
+    assert_in_range(merged->window_count, 1, DELIVERY_WINDOWS_MAX - 1);
+    assert_true(merged->window_us > 0);
+  }
+  free(merged);
+  part_free(part);
+  part_free(back);
+}
+
 static void a_part_grew_when_it_was_opened_heard_or_closed(void **state) {
   (void)state;
   struct part part = {.state = PART_OPEN, .opened_ms = 1000};
@@ -148,6 +190,7 @@ int main(void) {
       cmocka_unit_test(a_new_part_is_empty),
       cmocka_unit_test(what_is_no_part_is_refused),
       cmocka_unit_test(too_many_rows_are_refused),
+      cmocka_unit_test(windows_of_rows_can_be_merged),
       cmocka_unit_test(a_part_grew_when_it_was_opened_heard_or_closed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,6 +83,51 @@ static void the_newest_through_its_leg(void **state) {
   near(newest_r(false, "G722"), r - (32 + 13) / 2.0, 1e-9);
 }
 
+/* Silence and holes go by the coding before them; what is remembered of one window must be right for the next. */
+static void windows_without_sound_are_each_rated(void **state) {
+  (void)state;
+  enum { WINDOWS = 700 };
+  static const struct window_frame silent = {.missing = false};
+  struct window_counts counts[WINDOWS];
+  memset(counts, 0, sizeof counts);
+  struct coded_mix mix = {0};
+  for (int w = 0; w < WINDOWS; w++) {
+    int64_t at_ms = w * 10000;
+    bool sound = w % 50 == 0; /* by turns of two codecs */
+    good.codec = codec_row(w % 100 == 0 ? CODEC_PCMU : CODEC_L16_16K);
+    uint64_t runs = (uint64_t)(rand() % 3) * 30, each = rand() % 2 ? 2 : 4; /* of 5 frames */
+    if (each == 4) runs /= 2; /* equally many are lost, in fewer runs */
+    struct window_frame partly = lost;
+    partly.bad[CONSUMER_ASR_STREAM] = rand() % 2;
+    partly.lost[0] = partly.lost[1] = 1 + (uint32_t)(rand() % 2); /* a stall conceals several */
+    if (sound) mix = (struct coded_mix){0};
+    if (sound) coded_add(&mix, good.codec, 0, 100, good.duration_us, good.payload_bytes);
+    add(at_ms, sound ? &good : &silent, 100);
+    for (uint64_t run = 0; run < 80; run++) {
+      int64_t run_ms = at_ms + 2000 + (int64_t)run * 100;
+      uint64_t missing = run < runs ? each : 0;
+      add(run_ms, &partly, missing);
+      add(run_ms + (int64_t)missing * 20, &silent, 5 - missing);
+    }
+    counts[w] = (struct window_counts){.expected_frames = 500, .coded = mix};
+    for (int i = 0; i < DELIVERY_CONSUMERS; i++) {
+      counts[w].lost[i] = runs * each * partly.lost[i];
+      counts[w].bad[i] = partly.bad[i] ? runs * each : 0;
+      counts[w].runs[i] = partly.bad[i] ? runs : 0;
+    }
+  }
+  windows_finish(&windows, &facts);
+  assert_int_equal(facts.window_count, WINDOWS);
+  for (int w = 0; w < WINDOWS; w++)
+    for (int i = 0; i < DELIVERY_MODELS; i++) {
+      enum quality_consumer consumer = (enum quality_consumer)(i / 2);
+      struct coded_rating rating;
+      assert_true(window_rating(&counts[w], consumer, i % 2, &rating));
+      double r = rating.no_bpl ? DELIVERY_R_ABSENT : rating.r;
+      if (facts.windows[w].r[delivery_model(consumer, i % 2)] != r) fail_msg("window %d, model %d", w, i);
+    }
+}
+
 static void short_end_joins(void **state) {
   (void)state;
   add(0, &good, 1249); /* 4.98 s in the third */
@@ -236,6 +281,7 @@ int main(void) {
       cmocka_unit_test_setup(the_newest_is_the_last_that_is_over, setup),
       cmocka_unit_test_setup(the_newest_through_its_leg, setup),
       cmocka_unit_test_setup(short_end_joins, setup),
+      cmocka_unit_test_setup(windows_without_sound_are_each_rated, setup),
       cmocka_unit_test_setup(pauses_have_no_window, setup),
       cmocka_unit_test_setup(each_from_its_own_loss, setup),
       cmocka_unit_test_setup(found_later, setup),
