@@ -332,10 +332,11 @@ static int parse(struct arguments *a, int argc, char **argv) {
   }
   int files = argc - optind;
   if (a->labels != NULL) {
-    if (files > 0 || a->duration_ms < 0 || a->output == OUTPUT_FRAMES || a->names != NULL) {
+    if (files > 0 || a->duration_ms < 0)
       return cli_usage("analyze",
                        "--labels FILE.csv goes with --duration-ms N, and with no audio or capture");
-    }
+    if (a->output == OUTPUT_FRAMES || a->names != NULL)
+      return cli_usage("analyze", "--frames goes with audio and --codec with a capture, not with --labels");
   } else if (a->duration_ms >= 0) {
     return cli_usage("analyze", "--duration-ms goes with --labels only: audio has its own length");
   } else if (files < 1 || files > 2) {
