@@ -86,7 +86,8 @@ bool capture_names_option(struct capture_names *names, const char *text, char *w
     snprintf(why, why_bytes, "name: 1 to %d letters, digits, '-', '.' and '_' are allowed",
              SDP_NAME_BYTES - 1);
   } else if (!read_number(slash + 1, strlen(slash + 1), SDP_CLOCK_MIN_HZ, SDP_CLOCK_MAX_HZ, &clock_hz)) {
-    snprintf(why, why_bytes, "clock: %d to %d Hz are allowed", SDP_CLOCK_MIN_HZ, SDP_CLOCK_MAX_HZ);
+    snprintf(why, why_bytes, "clock: %d to %d Hz are allowed, and nothing after it", SDP_CLOCK_MIN_HZ,
+             SDP_CLOCK_MAX_HZ);
   } else if (names->option[type].clock_hz != 0) {
     snprintf(why, why_bytes, "payload type %u is named twice", type);
   } else {

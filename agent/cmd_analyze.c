@@ -297,10 +297,11 @@ static int judge_files(const struct arguments *a, char **files, int count, bool 
 /* Whether the options go together, and with so many files. */
 static int judge_words(const struct arguments *a, int files) {
   if (a->labels != NULL) {
-    if (files > 0 || a->duration_ms < 0 || a->output == OUTPUT_FRAMES || a->names != NULL) {
+    if (files > 0 || a->duration_ms < 0)
       return cli_usage("analyze",
                        "--labels FILE.csv goes with --duration-ms N, and with no audio or capture");
-    }
+    if (a->output == OUTPUT_FRAMES || a->names != NULL)
+      return cli_usage("analyze", "--frames goes with audio and --codec with a capture, not with --labels");
   } else if (a->duration_ms >= 0) {
     return cli_usage("analyze", "--duration-ms goes with --labels only: audio has its own length");
   } else if (files < 1 || files > 2) {

@@ -55,7 +55,7 @@ static double known(const struct figure *figure) {
 static struct finding_values values_of(const struct signal_window *w) {
   struct finding_values v = finding_values_unknown();
   uint64_t frames = (w->measured_ms + w->missing_ms) / SIGNAL_FRAME_MS;
-  v.noise_dbov = known(&w->noise_dbov);
+  if (!w->non_speech) v.noise_dbov = known(&w->noise_dbov); /* music is not the noise beneath speech */
   if (!w->non_speech && w->speech_ms >= SPEECH_MIN_MS) {
     v.active_level_dbov = known(&w->active_level_dbov);
     v.snr_db = known(&w->snr_db);

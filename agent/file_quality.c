@@ -88,7 +88,17 @@ void file_quality_speech(struct file_quality *q, int track, int64_t from_ms, int
   diagnosis_speech(q->diagnosis, track, from_ms, to_ms, speech);
 }
 
+/* The shorter of two files has an end there, not a hole. */
+static void not_expected(struct file_quality *q, int t, int64_t from_ms, int64_t to_ms) {
+  diagnosis_frame(q->diagnosis, t, from_ms, to_ms - from_ms, to_ms, 0);
+}
+
 void file_quality_end(struct file_quality *q, int64_t duration_ms) {
+  for (int f = 0; f < q->files; f++) {
+    int t = q->file[f].first_track;
+    int64_t from_ms = q->track[t].wide_heard * 1000 / q->file[f].rate_hz;
+    if (q->file[f].channels == 1 && from_ms < duration_ms) not_expected(q, t, from_ms, duration_ms);
+  }
   diagnosis_end(q->diagnosis, duration_ms);
 }
 

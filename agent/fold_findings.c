@@ -1,6 +1,7 @@
 /* Findings as issues: those that a part has measured, and those that only the leg as a whole can show
  * (voice-quality.md 8). */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,14 @@ enum {
   ISSUES_MAX = 1000 /* of a leg; a part has 64 at most, and there may be hundreds of parts */
 };
 
+/* Two tracks may have the same finding at the same time, and the schema has no place for a track. */
+static const char *describe(const struct finding_row *row, char *text, size_t size) {
+  finding_describe(row, text, size);
+  size_t used = strlen(text);
+  if (row->track >= 0) snprintf(text + used, size - used, " (%s)", track_name((int)row->track));
+  return text;
+}
+
 static void add(const struct fold_context *c, const struct part *part, const struct finding_row *row,
                 int64_t zero_ms, json_t *issues) {
   char words[DESCRIPTION_BYTES];
@@ -22,7 +31,7 @@ static void add(const struct fold_context *c, const struct part *part, const str
       .finding = finding_name(row),
       .type = finding_type((enum finding_kind)row->kind),
       .severity = finding_severity_name((enum finding_severity)row->severity),
-      .description = finding_describe(row, words, sizeof words),
+      .description = describe(row, words, sizeof words),
       .start_ms = zero_ms + row->start_ms,
       .resolved_ms = row->end_ms >= 0 ? zero_ms + row->end_ms : 0,
   };

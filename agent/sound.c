@@ -92,7 +92,7 @@ bool sound_is_file(const char *path, char *why, size_t why_bytes) {
     return false;
   }
   if (S_ISREG(st.st_mode)) return true;
-  snprintf(why, why_bytes, "%s: not a regular file, an audio file is needed", path);
+  snprintf(why, why_bytes, "%s: a regular file is needed: no folder, pipe or device", path);
   return false;
 }
 
@@ -103,7 +103,10 @@ bool sound_read(struct sound *out, const char *path, char *why, size_t why_bytes
   SNDFILE *file = sf_open(path, SFM_READ, &info);
   if (file == NULL) {
     /* libsndfile says "System error" for what the system has better words for. */
-    const char *words = access(path, R_OK) != 0 ? strerror(errno) : sf_strerror(NULL);
+    const char *words = access(path, R_OK) != 0 ? strerror(errno)
+                        : sf_error(NULL) == SF_ERR_UNRECOGNISED_FORMAT
+                            ? "no audio file that is known here (WAV, FLAC, Ogg and the like), and no capture"
+                            : sf_strerror(NULL);
     snprintf(why, why_bytes, "%s: %s", path, words);
     return false;
   }

@@ -175,6 +175,29 @@ static void a_quiet_talker_is_level_low_a_listener_is_not(void **state) {
   release(&r);
 }
 
+/* Loud, and nobody speaks: a beat four times a second, which the detector hears as none. */
+static void hold_music_is_no_noise(void **state) {
+  (void)state;
+  struct rig r = begin();
+  talk(1, 2);
+  for (int k = 0; k < MINUTE; k++) {
+    double t = (double)k / RATE;
+    sound[0][k] = (int16_t)(6000 * (1 + 0.8 * sin(2 * M_PI * 4 * t)) * sin(2 * M_PI * 660 * t));
+  }
+  start(&r);
+  for (; r.now_ms < 60000; r.now_ms += FRAME_MS)
+    for (int t = 0; t < 2; t++) {
+      int64_t position = r.now_ms * (RATE / 1000);
+      diagnosis_frame(r.d, t, r.now_ms, FRAME_MS, r.now_ms, 0);
+      diagnosis_pcm(r.d, t, position, sound[t] + position, FRAME);
+      diagnosis_speech(r.d, t, r.now_ms, r.now_ms + FRAME_MS, t == 1 && speaks(sound[1] + position));
+    }
+  finish(&r);
+  assert_int_equal(r.windows[0], 6);
+  expect_of(&r, FINDING_NOISE, "");
+  release(&r);
+}
+
 /* 40 ms, 20 dB below: the finding and the figure. */
 static void an_echo_of_ours(void **state) {
   (void)state;
@@ -381,6 +404,7 @@ int main(void) {
       cmocka_unit_test(a_good_call_has_none),
       cmocka_unit_test(clipping_opens_and_closes),
       cmocka_unit_test(a_quiet_talker_is_level_low_a_listener_is_not),
+      cmocka_unit_test(hold_music_is_no_noise),
       cmocka_unit_test(an_echo_of_ours),
       cmocka_unit_test(other_sound_while_we_talk_is_no_echo),
       cmocka_unit_test(one_way_audio),

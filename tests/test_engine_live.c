@@ -140,13 +140,13 @@ static void what_is_wrong_now_is_shown_live_only(void **state) {
   json_decref(document);
   ticks_until(w, 12500); /* no frame for 3.5 s */
   document = engine_document(w->e, id);
-  EXPECT(document, "metadata.sidetone.quality.open_findings.0.description", "'no media: 3.5 s'");
+  EXPECT(document, "metadata.sidetone.quality.open_findings.0.description", "'no media: 3.5 s (inbound)'");
   EXPECT(document, "metadata.sidetone.quality.open_findings.0.severity", "'critical'");
   EXPECT(document, "quality.issues", "[]");
   json_decref(document);
   EXPECT(stored_document(w, LEG), open, "absent");
   close_by_peer(w, 1, 12600);
-  EXPECT(stored_document(w, LEG), "quality.issues.0.description", "'no media: 3.5 s'");
+  EXPECT(stored_document(w, LEG), "quality.issues.0.description", "'no media: 3.5 s (inbound)'");
   EXPECT(stored_document(w, LEG), "quality.issues.0.resolved", "false");
   EXPECT(stored_document(w, LEG), open, "absent");
   world_free(w);

@@ -32,11 +32,10 @@ static void a_closed_finding_is_a_row(void **state) {
   assert_int_equal(json_array_size(at_path(document, "quality.issues")), 1);
   assert_int_equal(strlen(json_string_value(at_path(row, "_id.$oid"))), 24);
   json_object_del(row, "_id");
-  EXPECT(
-      document, "quality.issues.0",
-      "{'type':'static','severity':'high','timestamp':{'$date':'2026-09-14T08:15:09.120Z'},'description':"
-      "'clipping: 1.3 % of active samples','resolved':true,'resolvedAt':{'$date':'2026-09-14T08:15:29.120Z'"
-      "}}");
+  EXPECT(document, "quality.issues.0",
+         "{'type':'static','severity':'high','timestamp':{'$date':'2026-09-14T08:15:09.120Z'},'description':"
+         "'clipping: 1.3 % of active samples (inbound)','resolved':true,"
+         "'resolvedAt':{'$date':'2026-09-14T08:15:29.120Z'}}");
   json_decref(document);
   facts_free(facts);
 }
@@ -69,12 +68,18 @@ static void rows_are_sorted_and_each_has_its_own_id(void **state) {
   EXPECT(document, "quality.issues.0.type", "'echo'");
   const json_t *issues = at_path(document, "quality.issues");
   assert_int_equal(json_array_size(issues), 4);
+  size_t inbound = 0, outbound = 0, of_the_call = 0;
   for (size_t i = 1; i < 4; i++) {
+    const char *words = json_string_value(at_path(json_array_get(issues, i), "description"));
+    inbound += !strcmp(words, "stall: 1.5 s (inbound)");
+    outbound += !strcmp(words, "stall: 1.5 s (outbound)");
+    of_the_call += !strcmp(words, "dead air: 12.0 s");
     const char *before = json_string_value(at_path(json_array_get(issues, i - 1), "_id.$oid")),
                *here = json_string_value(at_path(json_array_get(issues, i), "_id.$oid"));
     assert_string_not_equal(before, here);
     if (i >= 2) assert_true(strcmp(before, here) < 0);
   }
+  assert_true(inbound == 1 && outbound == 1 && of_the_call == 1); /* no two rows look the same */
   json_decref(document);
   facts_free(facts);
 }
@@ -110,8 +115,8 @@ static void a_leg_of_another_rate_than_its_stream(void **state) {
   } rows[] = {
       {"PCMU", CODEC_PCMU, NULL},
       {"PCMA", CODEC_PCMU, NULL}, /* another codec, the same band */
-      {"PCMU", CODEC_L16_16K, "codec mismatch: sound sampled at 8 kHz, stream at 16 kHz"},
-      {"G722", CODEC_PCMU, "codec mismatch: sound sampled at 16 kHz, stream at 8 kHz"},
+      {"PCMU", CODEC_L16_16K, "codec mismatch: sound sampled at 8 kHz, stream at 16 kHz (inbound)"},
+      {"G722", CODEC_PCMU, "codec mismatch: sound sampled at 16 kHz, stream at 8 kHz (inbound)"},
       {"G722", CODEC_L16_16K, NULL},
       {"SPEEX", CODEC_PCMU, NULL}, /* not known here */
       {NULL, CODEC_PCMU, NULL},

@@ -141,11 +141,11 @@ static void what_is_no_sound_of_ours_is_refused(void **state) {
   expect_refused(scratch_wav("three.wav", 8000, 3, pcm, 1000), "3 channels");
   expect_refused(scratch_wav("low.wav", 7999, 1, pcm, 1000), "7999 Hz");
   expect_refused(scratch_wav("high.wav", 96000, 1, pcm, 1000), "8000 to 48000 Hz");
-  expect_refused(scratch_text("text.wav", "this is no sound\n"), ": ");
+  expect_refused(scratch_text("text.wav", "this is no sound\n"), "no audio file that is known here (WAV, ");
   expect_refused(scratch_path("absent.wav"), "No such file");
   const char *pipe = scratch_path("pipe.wav"); /* nobody writes to it: opening it would wait for ever */
   assert_int_equal(mkfifo(pipe, 0600), 0);
-  expect_refused(pipe, "not a regular file");
+  expect_refused(pipe, "a regular file is needed: no folder, pipe or device");
 }
 
 static void an_empty_file_is_empty(void **state) {

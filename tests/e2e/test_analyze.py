@@ -214,6 +214,22 @@ def test_what_is_no_sound_is_1_and_named(tmp_path, what):
     assert "some.wav" in analyze(file, status=1)
 
 
+def test_music_on_hold_is_no_noise():
+    issues, signal = quality(shared("data/audio/music-on-hold/qMOH-cable_company.wav"))
+    assert "non_speech_likely" in signal["inbound"]["flags"]
+    assert [row["description"] for row in issues if row["type"] == "static"] == []
+
+
+def test_a_shorter_file_is_no_hole_in_a_call(tmp_path):
+    left, right = demo_channels(20)
+    long = write_wav(tmp_path / "long.wav", [left])
+    short = write_wav(tmp_path / "short.wav", [right[:7 * 8000]])
+    for files in ((long, short), (short, long)):
+        issues, signal = quality(*files)
+        assert [row["description"] for row in issues if row["type"] in ("dropped", "one-way-audio")] == []
+        assert set(signal) == {"inbound", "outbound"}
+
+
 def test_two_files_are_two_mono_files():
     assert "call.wav" in analyze(DEMO, DEMO, status=1)
 

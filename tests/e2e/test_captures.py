@@ -465,6 +465,7 @@ def test_wrong_words(tmp_path):
     path = make.write("clean", SEED, tmp_path)
     for codec in ["96", "96=opus", "96=opus/x", "72=opus/48000", "300=opus/48000", "96=/8000", "96=a b/8000", ""]:
         assert f"--codec {codec}: " in refused("--codec", codec, path, status=2)
+    assert "and nothing after it" in refused("--codec", "96=opus/48000/2", path, status=2)  # as SDP has it
     assert "named twice" in refused("--codec", "96=opus/48000", "--codec", "96=L16/16000", path, status=2)
     assert "is a capture" in refused("--frames", path, status=2)
     assert "is a capture" in refused("--segments", path, status=2)

@@ -82,6 +82,10 @@ def test_what_goes_not_together():
     expect(sidetone("analyze", "--frames", "--segments", "x"), 2, "--frames or --segments, once")
     expect(sidetone("analyze", "--frames=yes", "x"), 2, "--frames takes no value")
     expect(sidetone("analyze", "--duration-ms", "1000", "x"), 2, "--labels")
+    labels = ("analyze", "--labels", FIXTURES / "demo/labels.csv", "--duration-ms", "40000")
+    expect(sidetone(*labels, "--codec", "111=opus/48000"), 2, "--codec with a capture, not with --labels", out="")
+    expect(sidetone(*labels, "--frames"), 2, "--frames goes with audio", out="")
+    expect(sidetone(*labels, "x"), 2, "no audio or capture", out="")
 
 
 @pytest.mark.parametrize("words", (("options",), ("check",), ("replay", FIXTURES / "busy"),
