@@ -10,11 +10,10 @@ void windows_init(struct windows *w) {
   memset(w, 0, sizeof(*w));
 }
 
-/* The model's verdict (LQ) on the counts, `out->r` NaN for none; false when the coding is not known. R begins
- * at 0: of long bursts the formula goes down to -400, where no MOS tells it from 0 (1.1); in a mean over
+/* R begins at 0: of long bursts the formula goes down to -400, where no MOS tells it from 0 (1.1); in a mean over
  * windows (3.10) it would outweigh minutes without a fault, and half a window lost would be worse than all. */
-static bool window_rating(const struct window_counts *c, enum quality_consumer consumer, bool plc,
-                          struct coded_rating *out) {
+bool window_rating(const struct window_counts *c, enum quality_consumer consumer, bool plc,
+                   struct coded_rating *out) {
   if (c->expected_frames == 0) return false;
   double ppl_pct = fmin(100.0, 100.0 * (double)c->lost[consumer] / (double)c->expected_frames);
   double bursts = burst_ratio(c->expected_frames, c->bad[consumer], c->runs[consumer]);

@@ -66,4 +66,9 @@ void windows_spoil(struct windows *w, int64_t start_us, uint64_t frames);
 double windows_newest_r(const struct windows *w, const struct delivery_view *view);
 void windows_finish(struct windows *w, struct delivery_facts *facts);
 
+/* The model's verdict (LQ) on the counts, `out->r` NaN for none, else at least 0; false when the coding is not
+ * known. */
+bool window_rating(const struct window_counts *c, enum quality_consumer consumer, bool plc,
+                   struct coded_rating *out);
+
 #endif
