@@ -6,8 +6,7 @@
 
 enum {
   DEFAULT_PTIME_US = 20000,
-  PTIME_MIN_US = 1000,    /* below it the payload is no audio frame, */
-  PTIME_MAX_US = 1000000, /* nor above it: 3000 of them that are missing are 50 minutes */
+  PTIME_MIN_US = 1000, /* below it the payload is no audio frame */
   SHARED_LEAP = 3000,
   SHARED_BEHIND = 100, /* two tracks of 50 */
   FAR_AHEAD = 2 * SHARED_LEAP
@@ -46,7 +45,7 @@ static uint32_t usual_ptime_us(const struct codec *codec, const struct timebase_
   if (codec == NULL) return DEFAULT_PTIME_US;
   for (uint32_t i = 0; i < kept(k); i++) {
     uint32_t length_us = duration_us(codec, &k->first[i]), times = 0;
-    if (length_us < PTIME_MIN_US || length_us > PTIME_MAX_US) continue;
+    if (length_us < PTIME_MIN_US) continue;
     for (uint32_t j = 0; j < kept(k); j++) {
       times += duration_us(codec, &k->first[j]) == length_us;
     }

@@ -121,21 +121,6 @@ static void ties_go_to_the_smaller(void **state) {
   assert_int_equal(timebase.track[0].ptime_us, 20000);
 }
 
-static void lengths_that_no_frame_has(void **state) {
-  (void)state;
-  static const struct {
-    uint32_t payload_bytes, ptime_us;
-  } rows[] = {{7, 20000}, {8, 1000}, {8000, 1000000}, {8001, 20000}, {65536, 20000}};
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    begin(CODEC_PCMU);
-    struct timebase_event event = frame(1, 0);
-    event.payload_bytes = rows[i].payload_bytes;
-    timebase_observe(&timebase, TRACK_INBOUND, &event);
-    timebase_decide(&timebase, TRACK_INBOUND);
-    assert_int_equal(timebase.track[0].ptime_us, rows[i].ptime_us);
-  }
-}
-
 static void holes_and_swaps_do_not_mislead(void **state) {
   (void)state;
   begin(CODEC_PCMU);
@@ -382,7 +367,6 @@ int main(void) {
       cmocka_unit_test(the_guides_example),
       cmocka_unit_test(few_events_are_enough),
       cmocka_unit_test(ties_go_to_the_smaller),
-      cmocka_unit_test(lengths_that_no_frame_has),
       cmocka_unit_test(holes_and_swaps_do_not_mislead),
       cmocka_unit_test(one_counter_a_track),
       cmocka_unit_test(shared_counter),
