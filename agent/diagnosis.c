@@ -145,6 +145,10 @@ void diagnosis_speech(struct diagnosis *d, int track, int64_t from_ms, int64_t t
   judge_window(d, track);
 }
 
+void diagnosis_expect(struct diagnosis *d, int track, int64_t at_ms) {
+  if (!d->over) presence_expect(&d->presence, track, at_ms);
+}
+
 void diagnosis_frame(struct diagnosis *d, int track, int64_t place_ms, int64_t duration_ms,
                      int64_t arrival_ms, int64_t stall_ms) {
   d->track[track].came = true;

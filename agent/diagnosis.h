@@ -47,6 +47,8 @@ void diagnosis_pcm_8k(struct diagnosis *d, int track, int64_t position_samples, 
                       size_t samples);
 /* The detector's settled decisions, in ms from the track's first frame. */
 void diagnosis_speech(struct diagnosis *d, int track, int64_t from_ms, int64_t to_ms, bool speech);
+/* The track is to come, if it has not: from at_ms on. */
+void diagnosis_expect(struct diagnosis *d, int track, int64_t at_ms);
 /* A frame that was used: its place, when it came, and for how long nothing had (0: no stall). */
 void diagnosis_frame(struct diagnosis *d, int track, int64_t place_ms, int64_t duration_ms,
                      int64_t arrival_ms, int64_t stall_ms);

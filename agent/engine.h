@@ -57,6 +57,7 @@ struct engine_options {
   uint64_t first_part;      /* k of our first part: never used before by this agent.id */
   const char *stream_token; /* "" when none */
   int64_t interim_us;       /* between deliveries of an open part; 0: each one */
+  bool asks_for_streams;    /* telnyx.auto_stream: streams are ours, of both tracks */
   bool published;           /* figures count as made when they are published: engine_live_slice() */
   bool keep_finished;       /* replay: calls stay in memory after their end */
   bool verbose;             /* log lines (serve); replay says only what goes wrong */

@@ -73,7 +73,8 @@ static struct stream *new_stream(struct engine *e, const struct moment *at) {
   snprintf(id, sizeof id, "%s_%llu", e->options.agent_id, (unsigned long long)e->next_part++);
   const struct stream_options options = {
       .consumer = e->options.fold.asr_stream ? CONSUMER_ASR_STREAM : CONSUMER_PLAYOUT,
-      .plc = e->options.fold.plc};
+      .plc = e->options.fold.plc,
+      .expects_inbound = e->options.asks_for_streams};
   return stream_create(id, at, e->scratch, e->metrics, &options);
 }
 

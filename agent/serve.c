@@ -126,6 +126,7 @@ static int make_engine(struct serve *s) {
       .first_part = (uint64_t)(clock_wall_us() / 1000), /* later than any part of a former run */
       .stream_token = s->config.telnyx_stream_token,
       .interim_us = s->config.mongo_interim_s * 1000000,
+      .asks_for_streams = s->config.telnyx_auto_stream,
       .published = s->live != NULL,
       .verbose = true,
   };

@@ -225,6 +225,7 @@ static void note_arrival(struct stream *s, const struct moment *at, const struct
   if (s->origin_arrival_us < 0) {
     s->origin_arrival_us = at->mono_us;
     s->meta.first_frame_ms = at->wall_us / 1000;
+    if (s->options.expects_inbound) diagnosis_expect(s->diagnosis, TRACK_INBOUND, 0);
   }
   s->meta.last_frame_ms = at->wall_us / 1000;
   if (s->arrival_us != 0 && !at->self_delayed && at->mono_us - s->arrival_us > s->gap_us)

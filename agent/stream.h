@@ -24,10 +24,12 @@ struct stream;
 
 enum { STREAM_PAYLOAD_MAX = 64 * 1024 };
 
-/* By which R of a window is judged: quality.consumer and quality.plc. */
 struct stream_options {
-  enum quality_consumer consumer;
-  bool plc;
+  enum quality_consumer consumer; /* quality.consumer and */
+  bool plc;                       /* quality.plc: by which R a window is judged */
+  /* We asked for both tracks, so that inbound is missed if it never comes (voice-quality.md 5.6). Outbound is
+     not: whether it has frames before something is played, nobody says. */
+  bool expects_inbound;
 };
 
 /* What stream_create() allocates, texts apart. */

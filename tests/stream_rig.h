@@ -41,11 +41,14 @@ static inline const struct moment *at_ms(struct rig *r, int64_t ms) {
   return &r->at;
 }
 
-static inline void rig_begin(struct rig *r) {
+static inline void rig_begin_with(struct rig *r, const struct stream_options *options) {
   memset(r, 0, sizeof *r);
-  static const struct stream_options options = {.consumer = CONSUMER_PLAYOUT};
-  r->s = stream_create("a_1", at_ms(r, 0), scratch, &r->metrics, &options);
+  r->s = stream_create("a_1", at_ms(r, 0), scratch, &r->metrics, options);
   assert_non_null(r->s);
+}
+
+static inline void rig_begin(struct rig *r) {
+  rig_begin_with(r, &(const struct stream_options){.consumer = CONSUMER_PLAYOUT});
 }
 
 static inline bool start(struct rig *r, int64_t ms, const char *encoding, uint32_t rate_hz) {

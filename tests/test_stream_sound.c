@@ -181,6 +181,30 @@ static void nothing_is_missed_on_hold(void **state) {
   }
 }
 
+/* Only what we asked for is missed. */
+static void a_track_that_never_comes(void **state) {
+  (void)state;
+  for (int asked = 0; asked < 2; asked++) {
+    struct rig r;
+    rig_begin_with(&r, &(struct stream_options){.expects_inbound = asked});
+    talk(far_sound, 1);
+    start(&r, 0, "PCMU", 8000);
+    for (int i = 0; i < 10 * 50; i++) {
+      send_frame(&r, 1, i, far_sound);
+      if (i % 50 == 49) stream_tick(r.s, at_ms(&r, i * 20 + 19));
+    }
+    struct part *part = finish(&r, 10000);
+    assert_int_equal(rows_of(part, FINDING_NO_MEDIA), asked);
+    if (asked) {
+      const struct finding_row *row = row_of(part, FINDING_NO_MEDIA);
+      assert_int_equal(row->track, TRACK_INBOUND);
+      assert_int_equal(row->severity, FINDING_CRITICAL);
+      assert_true(row->value >= 9000);
+    }
+    part_free(part);
+  }
+}
+
 /* Of a codec without a decoder there is delivery, and no sound. */
 static void what_cannot_be_decoded_is_not_heard(void **state) {
   (void)state;
@@ -234,6 +258,7 @@ int main(void) {
       cmocka_unit_test(silence_put_in_before_us_is_lost_sound),
       cmocka_unit_test(silence_is_of_the_streams_own_frames),
       cmocka_unit_test(nothing_is_missed_on_hold),
+      cmocka_unit_test(a_track_that_never_comes),
       cmocka_unit_test(what_cannot_be_decoded_is_not_heard),
       cmocka_unit_test(linear_sound_clips_where_its_leg_does),
   };
