@@ -103,16 +103,13 @@ static void put_round_trip(json_t *object, const struct round_trip *trip) {
   document_put_text(absent, "ta_basis", "rtt_of_one_side");
 }
 
-/* Silence that somebody put into the sound, in frames of the stream (voice-quality.md 5.8). NULL: nothing was
- * heard, or no memory. */
-static struct signal_facts *sound_of(const struct capture_stream *s, struct delivery_facts *delivery) {
+/* NULL: nothing was heard, or no memory. */
+static struct signal_facts *sound_of(const struct capture_stream *s) {
   struct signal_facts *facts = s->sound != NULL ? malloc(sizeof *facts) : NULL;
   if (facts == NULL || !capture_sound_facts(s->sound, facts)) {
     free(facts);
     return NULL;
   }
-  uint64_t us = facts->inserted_silence_frames * SIGNAL_FRAME_MS * 1000;
-  delivery->inserted_silence_frames = (us + s->ptime_us / 2) / s->ptime_us;
   return facts;
 }
 
@@ -126,7 +123,7 @@ static bool put_delivery(json_t *object, const struct job *job, const struct cap
   struct delivery_figures figures;
   delivery_facts(s->delivery, facts);
   facts->restarts -= s->format_changes;
-  struct signal_facts *sound = sound_of(s, facts);
+  struct signal_facts *sound = sound_of(s);
   if (trip.whole) delivery_add_rtt(facts, RTT_RTCP, trip.us);
   delivery_figures(facts, s->begun->codec, &view, &figures);
   figures.network_jitter_ms = figures.jitter_mean_ms;

@@ -13,8 +13,6 @@ struct capture_sound {
   struct assembler assembler;
   struct hearing *hearing;
   struct signal *signal;
-  uint32_t ptime_us;
-  uint64_t windows; /* seen of the signal's */
   bool heard;
 };
 
@@ -22,6 +20,12 @@ static void on_decision(void *arg, int64_t from_ms, int64_t to_ms, bool speech, 
   struct capture_sound *s = arg;
   (void)score;
   signal_speech(s->signal, from_ms, to_ms, speech);
+}
+
+/* Silence that was put into the sound before it was captured counts as lost (voice-quality.md 3.6). */
+static void on_silence(void *arg, int64_t start_us, int64_t end_us) {
+  struct capture_sound *s = arg;
+  delivery_inserted_silence(s->delivery, start_us, end_us);
 }
 
 static void on_sound(void *arg, int64_t position_samples, const int16_t *pcm, size_t samples) {
@@ -45,6 +49,7 @@ struct capture_sound *capture_sound_new(struct delivery *delivery) {
     return NULL;
   }
   signal_init(s->signal);
+  signal_on_silence(s->signal, on_silence, s);
   assembler_init(&s->assembler, on_sound, s);
   return s;
 }
@@ -57,21 +62,10 @@ void capture_sound_free(struct capture_sound *s) {
 }
 
 void capture_sound_begin(struct capture_sound *s, const struct codec *codec, uint32_t ptime_us) {
-  s->ptime_us = ptime_us;
   assembler_begin(&s->assembler, codec);
   if (!capture_sound_can(codec)) return;
   signal_begin(s->signal, codec->sample_rate_hz, codec->pcm_ceiling, codec->pcm_idle);
   signal_ptime(s->signal, ptime_us / 1000);
-}
-
-/* Silence that was put into the sound before it was captured counts as lost (voice-quality.md 3.6). */
-static void note_window(struct capture_sound *s) {
-  const struct signal_window *w = signal_window(s->signal);
-  if (w->ordinal == s->windows) return;
-  s->windows = w->ordinal;
-  uint64_t silence_us = w->inserted_silence_frames * SIGNAL_FRAME_MS * 1000;
-  if (silence_us > 0 && s->ptime_us > 0)
-    delivery_inserted_silence(s->delivery, w->start_ms * 1000, (silence_us + s->ptime_us / 2) / s->ptime_us);
 }
 
 void capture_sound_push(struct capture_sound *s, int64_t place_us, int64_t arrival_us, const uint8_t *payload,
@@ -79,14 +73,12 @@ void capture_sound_push(struct capture_sound *s, int64_t place_us, int64_t arriv
   s->heard = true;
   assembler_tick(&s->assembler, arrival_us);
   assembler_push(&s->assembler, place_us, arrival_us, payload, bytes);
-  note_window(s);
 }
 
 void capture_sound_end(struct capture_sound *s) {
   assembler_flush(&s->assembler);
   hearing_flush(s->hearing);
   signal_flush(s->signal);
-  note_window(s);
 }
 
 bool capture_sound_facts(const struct capture_sound *s, struct signal_facts *out) {

@@ -8,18 +8,22 @@
 /* In a window, else its active level is that of the room of somebody who listens. */
 enum { SPEECH_MIN_MS = 1000 };
 
+struct diagnosis_track {
+  struct diagnosis *diagnosis;
+  int index;
+  struct signal *signal;
+  uint32_t rate_hz;
+  int64_t origin_ms;
+  uint64_t windows; /* ordinal of the newest window judged */
+  bool came;
+  int64_t arrival_ms; /* of the newest frame */
+};
+
 struct diagnosis {
   diagnosis_sink sink;
   void *arg;
   struct echo *echo;
-  struct {
-    struct signal *signal;
-    uint32_t rate_hz;
-    int64_t origin_ms;
-    uint64_t windows; /* ordinal of the newest window judged */
-    bool came;
-    int64_t arrival_ms; /* of the newest frame */
-  } track[TRACK_COUNT];
+  struct diagnosis_track track[TRACK_COUNT];
   struct presence presence;
   bool over; /* presence has had its end */
   struct findings findings;
@@ -77,7 +81,11 @@ static void judge_window(struct diagnosis *d, int track) {
   struct finding_values values = values_of(w);
   findings_window(&d->findings, track, start_ms, &values);
   if (w->measured_ms > 0) presence_level(&d->presence, track, start_ms, end_ms, known(&w->active_level_dbov));
-  if (d->sink) d->sink(d->arg, track, w);
+}
+
+static void on_silence(void *arg, int64_t start_us, int64_t end_us) {
+  const struct diagnosis_track *t = arg;
+  t->diagnosis->sink(t->diagnosis->arg, t->index, start_us, end_us);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -99,7 +107,12 @@ struct diagnosis *diagnosis_create(diagnosis_sink sink, void *arg) {
     return NULL;
   }
   echo_init(d->echo, on_echo, d);
-  for (int t = 0; t < TRACK_COUNT; t++) signal_init(d->track[t].signal);
+  for (int t = 0; t < TRACK_COUNT; t++) {
+    d->track[t].diagnosis = d;
+    d->track[t].index = t;
+    signal_init(d->track[t].signal);
+    if (sink) signal_on_silence(d->track[t].signal, on_silence, &d->track[t]);
+  }
   presence_init(&d->presence, on_presence, d);
   findings_init(&d->findings);
   return d;

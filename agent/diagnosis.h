@@ -23,8 +23,8 @@
 
 struct diagnosis;
 
-/* A window of a track's sound has closed (its times are the track's own). */
-typedef void (*diagnosis_sink)(void *arg, int track, const struct signal_window *window);
+/* Silence that somebody put into a track's sound, as signal_on_silence() tells it. */
+typedef void (*diagnosis_sink)(void *arg, int track, int64_t start_us, int64_t end_us);
 
 /* What diagnosis_create() allocates. */
 size_t diagnosis_bytes(void);

@@ -46,7 +46,7 @@ struct stream *stream_create(const char *part_id, const struct moment *at, uint8
   s->meta.dtmf = json_array();
   s->meta.errors = json_array();
   s->speech = malloc(speech_bytes());
-  s->diagnosis = diagnosis_create(stream_sound_window, s);
+  s->diagnosis = diagnosis_create(stream_sound_silence, s);
   if (s->diagnosis == NULL || !create_track(s, TRACK_INBOUND) || !create_track(s, TRACK_OUTBOUND) ||
       !hold_create(&s->hold) || s->speech == NULL || s->meta.dtmf == NULL || s->meta.errors == NULL) {
     stream_free(s);

@@ -57,15 +57,14 @@ void stream_note_encoding(struct stream *s, int track, const char *encoding);
 
 /* By the stream's options; the leg's codec as in stream_newest_r(). */
 struct delivery_view stream_view(const struct stream *s, const char *leg_codec);
-/* The delivery of a track as it stands, with what the stream knows of it besides; `sound` of the track, or
- * NULL. malloc'ed, NULL: no memory. */
-struct delivery_facts *stream_track_facts(const struct stream *s, int track,
-                                          const struct signal_facts *sound);
+/* The delivery of a track as it stands, with what the stream knows of it besides. malloc'ed, NULL: no
+ * memory. */
+struct delivery_facts *stream_track_facts(const struct stream *s, int track);
 
 /* stream_sound.c: from the assembler to the detector, the rules and the diagnosis. */
 bool stream_sound_create(struct stream_track *t);
 void stream_sound_begin(struct stream_track *t, const struct codec *codec, uint32_t ptime_us);
-void stream_sound_window(void *arg, int track, const struct signal_window *window); /* diagnosis_sink */
+void stream_sound_silence(void *arg, int track, int64_t start_us, int64_t end_us); /* diagnosis_sink */
 void stream_sound_tick(struct stream_track *t);
 void stream_sound_end(struct stream *s);
 

@@ -131,18 +131,10 @@ static void part_copy_meta(struct part *p, const struct stream *s) {
   p->client_state = s->meta.client_state != NULL ? strdup(s->meta.client_state) : NULL;
 }
 
-/* Silence that somebody put into the sound, in frames of the stream: evidence that no number shows (5.8). */
-static uint64_t inserted_silence(const struct signal_facts *sound, uint32_t ptime_us) {
-  uint64_t us = sound->inserted_silence_frames * SIGNAL_FRAME_MS * 1000;
-  return ptime_us > 0 ? (us + ptime_us / 2) / ptime_us : 0;
-}
-
-struct delivery_facts *stream_track_facts(const struct stream *s, int track,
-                                          const struct signal_facts *sound) {
+struct delivery_facts *stream_track_facts(const struct stream *s, int track) {
   struct delivery_facts *f = malloc(sizeof *f);
   if (f == NULL) return NULL;
   delivery_facts(s->track[track].delivery, f);
-  if (sound != NULL) f->inserted_silence_frames = inserted_silence(sound, s->timebase.track[track].ptime_us);
   f->origin_us = s->meta.first_frame_ms * 1000 + s->track[track].origin_us;
   f->missing_unassigned = timebase_unassigned(&s->timebase);
   f->chunk_scope = s->meta.track[track].chunk_scope;
@@ -184,7 +176,7 @@ struct part *stream_part(struct stream *s) {
     if (!s->track[i].begun) continue;
     if (s->track[i].end_us > end_us) end_us = s->track[i].end_us;
     p->track[i].signal = track_sound(s, i);
-    p->track[i].delivery = stream_track_facts(s, i, p->track[i].signal);
+    p->track[i].delivery = stream_track_facts(s, i);
   }
   if (end_us > 0) put_findings(p, s);
   if (end_us > 0 && s->heard) put_speech(p, s, end_us);

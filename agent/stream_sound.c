@@ -56,13 +56,9 @@ void stream_sound_begin(struct stream_track *t, const struct codec *codec, uint3
 }
 
 /* Silence that was put into the sound before it reached us counts as lost (voice-quality.md 3.6). */
-void stream_sound_window(void *arg, int track, const struct signal_window *window) {
+void stream_sound_silence(void *arg, int track, int64_t start_us, int64_t end_us) {
   struct stream *s = arg;
-  struct stream_track *t = &s->track[track];
-  uint64_t silence_us = window->inserted_silence_frames * SIGNAL_FRAME_MS * 1000;
-  uint32_t ptime_us = s->timebase.track[track].ptime_us;
-  if (silence_us > 0 && ptime_us > 0)
-    delivery_inserted_silence(t->delivery, window->start_ms * 1000, (silence_us + ptime_us / 2) / ptime_us);
+  delivery_inserted_silence(s->track[track].delivery, start_us, end_us);
 }
 
 /* ---- windows of the delivery ----------------------------------------------------------------- */
@@ -73,7 +69,7 @@ struct delivery_view stream_view(const struct stream *s, const char *leg_codec) 
 
 /* Mouth to ear so far; NaN: not known. */
 static double ta_ms_of(const struct stream_track *t) {
-  struct delivery_facts *facts = stream_track_facts(t->stream, t->index, NULL);
+  struct delivery_facts *facts = stream_track_facts(t->stream, t->index);
   struct delivery_figures figures;
   if (facts == NULL) return NAN;
   const struct delivery_view view = stream_view(t->stream, "");
@@ -114,7 +110,7 @@ void stream_over(struct stream *s, const struct moment *at) {
 /* The last windows, which are over only now. */
 static void judge_rest(struct stream_track *t) {
   const struct stream_options *options = &t->stream->options;
-  struct delivery_facts *f = stream_track_facts(t->stream, t->index, NULL);
+  struct delivery_facts *f = stream_track_facts(t->stream, t->index);
   if (f == NULL) return;
   for (uint64_t i = 0; f->window_us == WINDOW_US && i < f->window_count; i++) {
     const struct delivery_window *w = &f->windows[i];

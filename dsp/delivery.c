@@ -7,7 +7,13 @@
 enum { DEFAULT_PTIME_US = 20000, BIG_GAP_FRAMES = 250 };
 
 /* Of a frame's ledger note. */
-enum note_flag { NOTE_HAS_JITTER = 1, NOTE_DISCARDED = 2, NOTE_UPSTREAM_BAD = 4, NOTE_CODED = 8 };
+enum note_flag {
+  NOTE_HAS_JITTER = 1,
+  NOTE_DISCARDED = 2,
+  NOTE_UPSTREAM_BAD = 4,
+  NOTE_CODED = 8,
+  NOTE_INSERTED_SILENCE = 16
+};
 
 /* delivery_facts() ends a copy of `state` and leaves this one as it is. What the parts of `state` count
  * themselves is in `facts` only after that. */
@@ -35,17 +41,27 @@ void delivery_init(struct delivery *d) {
 
 /* ---- what is handed back in order of numbers ---- */
 
+/* A frame is counted once (3.6): what is upstream bad is no inserted silence, and what playout discards is
+ * none to playout. */
+static bool count_silence(struct delivery_facts *f, const struct ledger_note *note, bool discarded) {
+  bool silence = note->flags & NOTE_INSERTED_SILENCE && !(note->flags & NOTE_UPSTREAM_BAD);
+  f->inserted_silence_frames += silence;
+  f->inserted_silence_discarded += silence && discarded;
+  return silence;
+}
+
 static void settle_run(struct delivery_state *s, struct delivery_facts *f, const struct ledger_run *run) {
   const struct ledger_note *note = &run->note;
-  bool discarded = note->flags & NOTE_DISCARDED, upstream = note->flags & NOTE_UPSTREAM_BAD;
-  bool playout_bad = run->missing || discarded || note->concealed_frames > 0 || upstream;
+  bool discarded = note->flags & NOTE_DISCARDED || note->concealed_frames > 0;
+  bool spoilt = count_silence(f, note, discarded) || note->flags & NOTE_UPSTREAM_BAD;
+  bool playout_bad = run->missing || discarded || spoilt;
   /* To a reader of the stream as it comes, a frame the ledger gave up is bad (3.9), but its sound came. */
-  bool asr_bad = run->missing || run->late || upstream;
+  bool asr_bad = run->missing || run->late || spoilt;
   uint32_t playout_lost = note->concealed_frames > 0 ? note->concealed_frames : playout_bad;
   struct window_frame frame = {
       .missing = run->missing,
       .bad = {[CONSUMER_PLAYOUT] = playout_bad, [CONSUMER_ASR_STREAM] = asr_bad},
-      .lost = {[CONSUMER_PLAYOUT] = playout_lost, [CONSUMER_ASR_STREAM] = run->missing || upstream},
+      .lost = {[CONSUMER_PLAYOUT] = playout_lost, [CONSUMER_ASR_STREAM] = run->missing || spoilt},
       .has_jitter = note->flags & NOTE_HAS_JITTER,
       .jitter_ms = note->jitter_ms,
       .codec = note->flags & NOTE_CODED ? s->codec : NULL,
@@ -343,6 +359,12 @@ bool delivery_newest_window(const struct delivery *d, const struct delivery_view
   return true;
 }
 
-void delivery_inserted_silence(struct delivery *d, int64_t start_us, uint64_t frames) {
-  windows_spoil(&d->state.windows, start_us, frames);
+void delivery_inserted_silence(struct delivery *d, int64_t start_us, int64_t end_us) {
+  for (uint64_t back = 0; back <= LEDGER_DEPTH; back++) {
+    struct ledger_note *note = ledger_note_back(&d->state.ledger, back);
+    if (note == NULL || note->duration_us == 0) continue; /* a late one's sound was not heard */
+    int64_t first_us = note->place_us, last_us = note->place_us + note->duration_us;
+    int64_t from_us = start_us > first_us ? start_us : first_us, to_us = end_us < last_us ? end_us : last_us;
+    if (2 * (to_us - from_us) >= note->duration_us) note->flags |= NOTE_INSERTED_SILENCE;
+  }
 }

@@ -75,8 +75,9 @@ struct delivery_newest {
 };
 bool delivery_newest_window(const struct delivery *d, const struct delivery_view *view,
                             struct delivery_newest *out);
-/* In the sound of the window that begins at start_us, `frames` of those that came were silence put in by
- * somebody (5.8): they count in its effective loss while it is one of the two newest, later no more. */
-void delivery_inserted_silence(struct delivery *d, int64_t start_us, uint64_t frames);
+/* The sound of this stretch, in time of places, is silence that somebody put in (5.8). Frames at least half of
+ * which lie in it are bad (3.6, 3.9), if their numbers are among the newest LEDGER_DEPTH (dsp/ledger.h) and of
+ * the newest segment: later they have been counted as good. */
+void delivery_inserted_silence(struct delivery *d, int64_t start_us, int64_t end_us);
 
 #endif

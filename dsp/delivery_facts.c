@@ -22,6 +22,7 @@ const struct field delivery_fields[] = {
     SUM(upstream_bad_frames),
     SUM(upstream_bad_counted),
     SUM(inserted_silence_frames),
+    SUM(inserted_silence_discarded),
     SUM(self_delayed_frames),
     SUM(media_pause_us),
     SUM(outage_us),

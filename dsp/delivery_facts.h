@@ -45,7 +45,8 @@ struct delivery_facts {
   uint64_t missing_unassigned; /* of a shared counter: written by the owner, from timebase_unassigned() */
   uint64_t sid_frames, upstream_bad_frames;
   uint64_t upstream_bad_counted; /* of these, not already counted as discarded or concealed by emulator A */
-  uint64_t inserted_silence_frames; /* in-band evidence (5.8): written by the owner */
+  uint64_t inserted_silence_frames;    /* in-band evidence (5.8); none is upstream bad */
+  uint64_t inserted_silence_discarded; /* of these, discarded or concealed by emulator A, so counted there */
   uint64_t self_delayed_frames;
   uint64_t media_pause_us, outage_us;
   uint64_t expected_us;          /* expected_frames * ptime, ptime of the time */

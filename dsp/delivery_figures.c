@@ -40,7 +40,7 @@ static void ledger_figures(const struct delivery_facts *f, struct delivery_figur
 /* Effective loss (3.6): each frame once, by the consumer's own terms. */
 static void loss_figures(const struct delivery_facts *f, enum quality_consumer consumer,
                          struct delivery_figures *out) {
-  uint64_t lost = f->expected_frames - f->received_frames;
+  uint64_t lost = f->expected_frames - f->received_frames, silence = f->inserted_silence_frames;
   out->discarded_f60 = figure_count(f->discarded_f60);
   out->discarded_f120 = figure_count(f->discarded_f120);
   out->discarded_f200 = figure_count(f->discarded_f200);
@@ -49,13 +49,14 @@ static void loss_figures(const struct delivery_facts *f, enum quality_consumer c
     out->concealed_frames = figure_count(f->concealed_frames);
     out->upstream_bad_frames = figure_count(f->upstream_bad_counted);
     lost += f->discarded_adaptive + f->concealed_frames + f->upstream_bad_counted;
+    silence -= f->inserted_silence_discarded;
   } else {
     out->discarded_adaptive = out->concealed_frames = figure_absent(consumer_asr_stream);
     out->upstream_bad_frames = figure_count(f->upstream_bad_frames);
     lost += f->upstream_bad_frames;
   }
-  out->inserted_silence_frames = figure_count(f->inserted_silence_frames);
-  lost += f->inserted_silence_frames;
+  out->inserted_silence_frames = figure_count(silence);
+  lost += silence;
   out->ppl_pct = figure_ratio(100.0 * (double)lost, (double)f->expected_frames, no_media);
   if (out->ppl_pct.absent == NULL) out->ppl_pct.value = fmin(100.0, out->ppl_pct.value);
 }

@@ -36,7 +36,8 @@ static void end_silence(struct dropouts *d, int64_t end) {
   int64_t first = (start + unit - 1) / unit * unit, last = end / unit * unit;
   int64_t units = (last - first) / unit;
   if (d->after_loud && first - start <= border && end - last <= border && units >= 1 && units <= RUN_MAX) {
-    d->waiting = (uint32_t)units;
+    d->waiting_start_samples = first;
+    d->waiting_samples = last - first;
     d->wait = NEAR_FRAMES;
   }
   d->idle_samples = 0;
@@ -73,21 +74,29 @@ static void compare(struct dropouts *d, const int16_t *pcm, const int16_t *befor
   }
 }
 
-void dropouts_frame(struct dropouts *d, const int16_t *pcm, const int16_t *before, uint32_t peak,
-                    double mean_square) {
+/* What waits is counted with the frame at hand, if that one is loud. */
+static struct dropouts_silence count_silence(struct dropouts *d, bool loud_frame) {
+  if (d->wait == 0) return (struct dropouts_silence){0};
+  d->wait = loud_frame ? 0 : d->wait - 1;
+  if (!loud_frame) return (struct dropouts_silence){0};
+  d->inserted_samples += (uint64_t)d->waiting_samples;
+  int64_t end = d->samples + (int64_t)d->frame_samples;
+  return (struct dropouts_silence){d->waiting_samples, end - d->waiting_start_samples};
+}
+
+struct dropouts_silence dropouts_frame(struct dropouts *d, const int16_t *pcm, const int16_t *before,
+                                       uint32_t peak, double mean_square) {
   bool is_loud = peak > (uint32_t)d->idle && mean_square > LEVEL_LOUD_POWER;
   compare(d, pcm, before, mean_square);
   find_silence(d, pcm, is_loud);
-  if (d->wait > 0) {
-    if (is_loud) d->inserted_samples += (uint64_t)d->waiting * (uint64_t)d->unit_samples;
-    d->wait = is_loud ? 0 : d->wait - 1;
-  }
+  struct dropouts_silence silence = count_silence(d, is_loud);
   if (is_loud) {
     d->since_loud = 0;
   } else if (d->since_loud < NEAR_FRAMES) {
     d->since_loud++;
   }
   d->samples += (int64_t)d->frame_samples;
+  return silence;
 }
 
 void dropouts_break(struct dropouts *d) {

@@ -22,7 +22,8 @@ struct dropouts {
   uint32_t since_loud;                  /* frames that came after the last loud one */
   int64_t idle_samples;                 /* up to now */
   bool after_loud;                      /* they began within 40 ms of something loud */
-  uint32_t waiting, wait;               /* units that count if one of the next `wait` frames is loud */
+  int64_t waiting_start_samples, waiting_samples; /* whole units that count if */
+  uint32_t wait;                                  /* one of the next `wait` frames is loud */
   uint32_t repeat_run;
   uint64_t inserted_samples, repeated_frames, repeating_frames;
 };
@@ -30,10 +31,15 @@ struct dropouts {
 void dropouts_init(struct dropouts *d, uint32_t rate_hz, int16_t idle);
 /* The length of the codec's frames: a multiple of 10 ms up to 60, 20 until told. Another one is ignored. */
 void dropouts_ptime(struct dropouts *d, uint32_t ptime_ms);
+/* Inserted silence that has just been counted: so long, and it began so long before the end of the newest
+ * frame. Zeros: none has. */
+struct dropouts_silence {
+  int64_t samples, ago_samples;
+};
 /* 20 ms. `before`: the 20 ms it adjoins, NULL if there are none. `peak`: greatest |sample|;
  * `mean_square` in steps of 16 bits. */
-void dropouts_frame(struct dropouts *d, const int16_t *pcm, const int16_t *before, uint32_t peak,
-                    double mean_square);
+struct dropouts_silence dropouts_frame(struct dropouts *d, const int16_t *pcm, const int16_t *before,
+                                       uint32_t peak, double mean_square);
 /* What follows does not adjoin what came: a hole, or the end. */
 void dropouts_break(struct dropouts *d);
 

@@ -176,10 +176,17 @@ enum ledger_verdict ledger_add(struct ledger *l, uint64_t number, int64_t arriva
   return LEDGER_REORDERED;
 }
 
-struct ledger_note *ledger_note(struct ledger *l, uint64_t number) {
-  uint64_t n = without_jumps(l, number);
+static struct ledger_note *note_of(struct ledger *l, uint64_t n) {
   if (!l->open || ahead(n, l->next) < 0 || ahead(n, l->highest) > 0 || !slot_of(l, n)->received) return NULL;
   return &slot_of(l, n)->note;
+}
+
+struct ledger_note *ledger_note(struct ledger *l, uint64_t number) {
+  return note_of(l, without_jumps(l, number));
+}
+
+struct ledger_note *ledger_note_back(struct ledger *l, uint64_t back) {
+  return note_of(l, l->highest - back);
 }
 
 const struct ledger_note *ledger_neighbour(struct ledger *l, uint64_t number, int64_t *distance) {

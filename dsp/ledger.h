@@ -91,6 +91,8 @@ bool ledger_pop(struct ledger *l, uint64_t number, bool all, struct ledger_run *
 enum ledger_verdict ledger_add(struct ledger *l, uint64_t number, int64_t arrival_us);
 /* The note of a received number that is not popped yet, else NULL. */
 struct ledger_note *ledger_note(struct ledger *l, uint64_t number);
+/* The same of the number so far below the highest. */
+struct ledger_note *ledger_note_back(struct ledger *l, uint64_t back);
 /* The note of the received number nearest to `number` (below it rather than above) and the distance to
  * it, positive when it is below. NULL when all are popped. */
 const struct ledger_note *ledger_neighbour(struct ledger *l, uint64_t number, int64_t *distance);

@@ -20,6 +20,11 @@ void signal_use(struct signal *s, const struct kernels *kernels) {
   s->kernels = kernels;
 }
 
+void signal_on_silence(struct signal *s, signal_silence_sink sink, void *arg) {
+  s->silence_sink = sink;
+  s->silence_arg = arg;
+}
+
 static bool measured(uint32_t rate_hz) {
   return rate_hz >= 8000 && rate_hz <= SIGNAL_RATE_MAX_HZ && rate_hz % 4000 == 0;
 }
@@ -72,6 +77,13 @@ static void measure_spectra(struct signal *s, struct signal_frame *frame, const 
   if (frame->has_band) frame->band = band_measure(sound);
 }
 
+static void tell_silence(const struct signal *s, const struct dropouts_silence *silence,
+                         int64_t end_samples) {
+  if (silence->samples == 0 || s->silence_sink == NULL) return;
+  int64_t start_us = (end_samples - silence->ago_samples) * 1000000 / s->rate_hz;
+  s->silence_sink(s->silence_arg, start_us, start_us + silence->samples * 1000000 / s->rate_hz);
+}
+
 static void frame_done(struct signal *s, const int16_t *pcm, int64_t position_samples) {
   const int16_t *before = s->adjoined ? s->pcm[1 - s->current] : NULL;
   int64_t start_ms = position_samples * 1000 / s->rate_hz;
@@ -81,7 +93,8 @@ static void frame_done(struct signal *s, const int16_t *pcm, int64_t position_sa
   for (int i = 0; i < SIGNAL_BLOCKS; i++) s->dc_sum += block[i].sum;
   clip_feed(&s->clip, pcm, s->frame_samples, peak);
   double mean_square = p56_feed(&s->meter, pcm, s->frame_samples) / (double)s->frame_samples;
-  dropouts_frame(&s->dropouts, pcm, before, peak, mean_square);
+  struct dropouts_silence silence = dropouts_frame(&s->dropouts, pcm, before, peak, mean_square);
+  tell_silence(s, &silence, position_samples + (int64_t)s->frame_samples);
   gaps_feed(&s->gaps, block, SIGNAL_BLOCKS);
 
   struct signal_frame *frame = signal_wait(s, start_ms);

@@ -43,6 +43,10 @@ void signal_speech(struct signal *s, int64_t from_ms, int64_t to_ms, bool speech
 void signal_flush(struct signal *s);
 /* The facts as if the track ended now; `s` is not changed. */
 void signal_facts(const struct signal *s, struct signal_facts *out);
+/* Silence that somebody put into the sound (5.8), told with the sound that proves it: at most ten frames of
+ * the codec and 40 ms after it began. Times from the track's first sample. NULL: nobody asks. */
+typedef void (*signal_silence_sink)(void *arg, int64_t start_us, int64_t end_us);
+void signal_on_silence(struct signal *s, signal_silence_sink sink, void *arg);
 /* Another table of kernels than kernels_best(), for tests. */
 void signal_use(struct signal *s, const struct kernels *kernels);
 

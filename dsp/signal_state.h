@@ -37,6 +37,8 @@ struct signal_counts {
 
 struct signal {
   const struct kernels *kernels;
+  signal_silence_sink silence_sink;
+  void *silence_arg;
   uint32_t rate_hz; /* 0: nothing is measured */
   int16_t idle;
 

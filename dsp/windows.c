@@ -146,14 +146,6 @@ void windows_found(struct windows *w, int64_t place_us) {
   if (c->lost[CONSUMER_ASR_STREAM] > 0) c->lost[CONSUMER_ASR_STREAM]--;
 }
 
-void windows_spoil(struct windows *w, int64_t start_us, uint64_t frames) {
-  struct window_counts *of[] = {w->has_current ? &w->current : NULL, w->has_previous ? &w->previous : NULL};
-  for (int i = 0; i < 2; i++) {
-    if (of[i] == NULL || of[i]->index != start_us / WINDOW_US) continue;
-    for (int consumer = 0; consumer < DELIVERY_CONSUMERS; consumer++) of[i]->lost[consumer] += frames;
-  }
-}
-
 double windows_newest_r(const struct windows *w, const struct delivery_view *view) {
   struct coded_rating rating;
   if (!w->has_previous || w->previous.expected_us < WINDOW_EXPECTED_MIN_US) return DELIVERY_R_ABSENT;

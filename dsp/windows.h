@@ -58,9 +58,6 @@ void windows_add(struct windows *w, struct delivery_facts *facts, int64_t place_
 /* A frame that was added as missing came after all, of no use to playout. Windows already handed on
  * keep their count. */
 void windows_found(struct windows *w, int64_t place_us);
-/* `frames` of the window that begins at start_us came without their sound. Windows already handed on keep
- * theirs. */
-void windows_spoil(struct windows *w, int64_t start_us, uint64_t frames);
 /* R, the leg's codec taken off, of the newest window that is over and had 5 s of expected sound, or
  * DELIVERY_R_ABSENT. */
 double windows_newest_r(const struct windows *w, const struct delivery_view *view);

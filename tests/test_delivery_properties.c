@@ -63,6 +63,13 @@ static void random_feed(struct feed *f, uint32_t seed, bool wild) {
   }
 }
 
+/* Some of it is silence that somebody put in, in runs of up to ten frames. */
+static void random_silence(struct feed *f, uint32_t seed) {
+  uint32_t x = seed * 31 + 7;
+  for (size_t i = 0; i < f->count; i += 1 + below(&x, 60))
+    for (uint32_t run = below(&x, 11); run > 0 && i < f->count; run--) f->silent[i++] = true;
+}
+
 static void fail_where(const char *what, uint32_t seed) {
   for (size_t i = 0; i < delivery_field_count; i++) {
     const struct field *row = &delivery_fields[i];
@@ -83,6 +90,7 @@ static void p4_looking_changes_nothing(void **state) {
   (void)state;
   FOR_EACH_SEED {
     random_feed(&feed, seed, true);
+    random_silence(&feed, seed);
     feed_facts(&feed, 0, &facts);
     feed_facts(&feed, 1 + seed * 7, &other);
     /* Windows beyond those in use keep what an earlier look has left there. */
@@ -220,6 +228,7 @@ static void p9_p10_sums(void **state) {
   (void)state;
   FOR_EACH_SEED {
     random_feed(&feed, seed, seed % 2);
+    if (seed % 4 < 2) random_silence(&feed, seed);
     feed_facts(&feed, 0, &facts);
     struct delivery_figures figures;
     for (int consumer = 0; consumer < DELIVERY_CONSUMERS; consumer++) {
@@ -246,6 +255,29 @@ static void p9_p10_sums(void **state) {
       fail_msg("seed %u: %d expected, %d received, %d in windows", seed, (int)facts.expected_frames,
                (int)facts.received_frames, (int)expected);
     }
+  }
+}
+
+/* What is silence makes those frames bad that nothing else had made so, and changes nothing that is measured of
+ * times and numbers. */
+static void silence_adds_what_was_good(void **state) {
+  (void)state;
+  FOR_EACH_SEED {
+    random_feed(&feed, seed, seed % 2);
+    feed_facts(&feed, 0, &other);
+    random_silence(&feed, seed);
+    feed_facts(&feed, 0, &facts);
+    uint64_t excused[DELIVERY_CONSUMERS] = {[CONSUMER_PLAYOUT] = facts.inserted_silence_discarded};
+    if (facts.inserted_silence_frames < 100) fail_msg("seed %u: hardly any silence", seed);
+    for (int i = 0; i < DELIVERY_CONSUMERS; i++)
+      if (facts.bad_frames[i] != other.bad_frames[i] + facts.inserted_silence_frames - excused[i])
+        fail_msg("seed %u: %d bad frames with silence, %d without", seed, (int)facts.bad_frames[i],
+                 (int)other.bad_frames[i]);
+    if (facts.received_frames != other.received_frames ||
+        facts.discarded_adaptive != other.discarded_adaptive ||
+        facts.concealed_frames != other.concealed_frames || facts.jitter_sum_ms != other.jitter_sum_ms ||
+        facts.upstream_bad_counted != other.upstream_bad_counted)
+      fail_msg("seed %u: silence changed what it must not", seed);
   }
 }
 
@@ -345,6 +377,7 @@ int main(void) {
       cmocka_unit_test_setup(p6_one_frame_later, seed_start),
       cmocka_unit_test_setup(p7_any_clock, seed_start),
       cmocka_unit_test_setup(p9_p10_sums, seed_start),
+      cmocka_unit_test_setup(silence_adds_what_was_good, seed_start),
       cmocka_unit_test_setup(every_window_is_rated_or_says_why, seed_start),
       cmocka_unit_test_setup(p11_any_input, seed_start),
       cmocka_unit_test_setup(p12_provenance, seed_start),

@@ -21,14 +21,15 @@ static int16_t sound[2][3 * MINUTE];
 struct rig {
   struct diagnosis *d;
   int64_t now_ms;
-  size_t windows[2];
-  uint64_t inserted;
+  size_t silences[2];
+  int64_t silence_start_us, silence_end_us; /* of the newest */
 };
 
-static void on_window(void *arg, int track, const struct signal_window *w) {
+static void on_silence(void *arg, int track, int64_t start_us, int64_t end_us) {
   struct rig *r = arg;
-  r->windows[track]++;
-  r->inserted += w->inserted_silence_frames;
+  r->silences[track]++;
+  r->silence_start_us = start_us;
+  r->silence_end_us = end_us;
 }
 
 static struct rig begin(void) {
@@ -38,7 +39,7 @@ static struct rig begin(void) {
 }
 
 static void start(struct rig *r) {
-  r->d = diagnosis_create(on_window, r);
+  r->d = diagnosis_create(on_silence, r);
   assert_non_null(r->d);
   for (int t = 0; t < 2; t++) {
     diagnosis_origin(r->d, t, 0);
@@ -96,6 +97,12 @@ static void finish(struct rig *r) {
   diagnosis_end(r->d, r->now_ms);
 }
 
+static uint64_t heard_ms(const struct rig *r, int track) {
+  struct signal_facts facts;
+  diagnosis_signal(r->d, track, &facts);
+  return facts.measured_us / 1000;
+}
+
 static void release(struct rig *r) {
   diagnosis_free(r->d);
 }
@@ -121,8 +128,8 @@ static void a_good_call_has_none(void **state) {
   play(&r, 60000, 3);
   finish(&r);
   expect(&r, "");
-  assert_int_equal(r.windows[0], 6);
-  assert_int_equal(r.windows[1], 6);
+  assert_int_equal(heard_ms(&r, 0), 60000);
+  assert_int_equal(heard_ms(&r, 1), 60000);
   release(&r);
 }
 
@@ -193,7 +200,7 @@ static void hold_music_is_no_noise(void **state) {
       diagnosis_speech(r.d, t, r.now_ms, r.now_ms + FRAME_MS, t == 1 && speaks(sound[1] + position));
     }
   finish(&r);
-  assert_int_equal(r.windows[0], 6);
+  assert_int_equal(heard_ms(&r, 0), 60000);
   expect_of(&r, FINDING_NOISE, "");
   release(&r);
 }
@@ -352,18 +359,21 @@ static void windows_of_the_delivery(void **state) {
 }
 
 /* Whole frames of nothing in the middle of a word, before the sound reached us. */
-static void inserted_silence_is_told_by_window(void **state) {
+static void inserted_silence_is_told_and_found(void **state) {
   (void)state;
   struct rig r = begin();
-  mix_noise(sound[0], 0, MINUTE, 0.1, 3);
-  for (int f = 100; f < 900; f += 20) memset(sound[0] + f * FRAME, 0, FRAME * sizeof *sound[0]);
+  mix_noise(sound[1], 0, MINUTE, 0.1, 3);
+  for (int f = 100; f < 900; f += 20) memset(sound[1] + f * FRAME, 0, FRAME * sizeof *sound[1]);
   start(&r);
-  play(&r, 30000, 1);
+  play(&r, 30000, 2);
   finish(&r);
   struct signal_facts facts;
-  diagnosis_signal(r.d, 0, &facts);
+  diagnosis_signal(r.d, 1, &facts);
   assert_int_equal(facts.inserted_silence_frames, 40);
-  assert_int_equal(r.inserted, 40);
+  assert_int_equal(r.silences[1], 40);
+  assert_int_equal(r.silences[0], 0);
+  assert_int_equal(r.silence_start_us, 880 * FRAME_MS * 1000);
+  assert_int_equal(r.silence_end_us, 881 * FRAME_MS * 1000);
   struct finding_facts f;
   diagnosis_findings(r.d, &f);
   size_t rows = 0;
@@ -413,7 +423,7 @@ int main(void) {
       cmocka_unit_test(a_hole_that_fills_is_taken_back),
       cmocka_unit_test(stalls_are_spans_and_near_ones_one_finding),
       cmocka_unit_test(windows_of_the_delivery),
-      cmocka_unit_test(inserted_silence_is_told_by_window),
+      cmocka_unit_test(inserted_silence_is_told_and_found),
       cmocka_unit_test(sound_of_another_rate),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

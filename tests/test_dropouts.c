@@ -11,6 +11,8 @@ enum { FRAME = 160, TOTAL = 100 * FRAME };
 
 static int16_t pcm[TOTAL];
 static struct dropouts found;
+static struct { size_t start, samples; } found_silence[20];
+static size_t silences;
 
 /* A voice that never stands still: no two frames alike, no zeros of its own in a row. */
 static void make_voice(double amplitude) {
@@ -30,6 +32,7 @@ static uint32_t ptime = 20;
 static void run(int16_t idle) {
   dropouts_init(&found, 8000, idle);
   dropouts_ptime(&found, ptime);
+  silences = 0;
   for (size_t at = 0; at < TOTAL; at += FRAME) {
     uint32_t peak = 0;
     double sum = 0;
@@ -38,7 +41,11 @@ static void run(int16_t idle) {
       peak = size > peak ? size : peak;
       sum += (double)pcm[k] * pcm[k];
     }
-    dropouts_frame(&found, pcm + at, at > 0 ? pcm + at - FRAME : NULL, peak, sum / FRAME);
+    struct dropouts_silence told =
+        dropouts_frame(&found, pcm + at, at > 0 ? pcm + at - FRAME : NULL, peak, sum / FRAME);
+    if (told.samples == 0) continue;
+    found_silence[silences].start = at + FRAME - (size_t)told.ago_samples;
+    found_silence[silences++].samples = (size_t)told.samples;
   }
   dropouts_break(&found);
 }
@@ -47,6 +54,12 @@ static int setup(void **state) {
   (void)state;
   make_voice(0.1);
   return 0;
+}
+
+static void told(size_t index, size_t start, size_t samples) {
+  assert_true(index < silences);
+  assert_int_equal(found_silence[index].start, start);
+  assert_int_equal(found_silence[index].samples, samples);
 }
 
 static void voice_has_none(void **state) {
@@ -64,6 +77,10 @@ static void one_to_ten_frames_count(void **state) {
   put(50 * FRAME, 11 * FRAME, 0, 0); /* a switched-off sender's */
   run(0);
   assert_int_equal(found.inserted_samples, 14 * FRAME);
+  assert_int_equal(silences, 3);
+  told(0, 10 * FRAME, FRAME);
+  told(1, 20 * FRAME, 3 * FRAME);
+  told(2, 30 * FRAME, 10 * FRAME);
 }
 
 /* A signed test takes the one for silence, and an unsigned one for zero misses the other. */
@@ -96,6 +113,7 @@ static void part_of_a_frame_is_none(void **state) {
   put(60 * FRAME - 3, FRAME + 5, 0, 0); /* a sample of the voice may be zero */
   run(0);
   assert_int_equal(found.inserted_samples, 1 * FRAME);
+  told(0, 60 * FRAME, FRAME);
 }
 
 static void run_ptime(uint32_t ptime_ms) {
@@ -113,6 +131,9 @@ static void frames_of_the_codec(void **state) {
   put(14400, 320, 0, 0); /* two of 20 ms */
   run_ptime(30);
   assert_int_equal(found.inserted_samples, (1 + 2 + 10) * 240);
+  told(0, 2400, 240);
+  told(1, 5040, 480);
+  told(2, 9600, 2400);
   run_ptime(20);
   assert_int_equal(found.inserted_samples, 2 * FRAME);
   make_voice(0.1);
@@ -142,6 +163,7 @@ static void speech_on_both_sides_within_40_ms(void **state) {
   put(51 * FRAME, 2 * FRAME, 30, -30); /* two after: no */
   run(0);
   assert_int_equal(found.inserted_samples, 1 * FRAME);
+  told(0, 10 * FRAME, FRAME);
   make_voice(0.003); /* -53 dBov: too low to be told from a gate */
   put(10 * FRAME, FRAME, 0, 0);
   run(0);

@@ -252,6 +252,48 @@ static void drop_outs_reach_the_figures(void **state) {
      2 * 60e6 / (rig.figures.activity_share.value * (double)rig.facts.measured_us), 0.01);
 }
 
+struct stretches {
+  size_t count;
+  int64_t start_us[8], end_us[8];
+};
+
+static void on_silence(void *arg, int64_t start_us, int64_t end_us) {
+  struct stretches *s = arg;
+  assert_true(s->count < 8);
+  s->start_us[s->count] = start_us;
+  s->end_us[s->count++] = end_us;
+}
+
+/* Told where it lies on the track, behind holes and in any rate; and while the sound still comes. */
+static void inserted_silence_is_told_with_its_place(void **state) {
+  (void)state;
+  for (uint32_t rate_hz = 8000; rate_hz <= 16000; rate_hz += 8000) {
+    struct stretches told = {0};
+    size_t ms = rate_hz / 1000;
+    mix_noise(memset(pcm, 0, sizeof pcm), 0, 2000 * ms, 0.1, 5);
+    silence(pcm, 200 * ms, 40 * ms);
+    silence(pcm, 1000 * ms, 200 * ms);
+    rig_free(&rig);
+    rig_open(&rig, rate_hz, 32767, 0, false);
+    signal_on_silence(rig.signal, on_silence, &told);
+    rig.at_samples = (int64_t)(500 * ms); /* the track did not begin with sound */
+    rig_feed(&rig, pcm, 240 * ms);
+    assert_int_equal(told.count, 0);
+    rig_feed(&rig, pcm + 240 * ms, 20 * ms);
+    assert_int_equal(told.count, 1);
+    rig_feed(&rig, NULL, 5 * ms); /* frames begin elsewhere behind it */
+    rig_feed(&rig, pcm, 1220 * ms);
+    assert_int_equal(told.count, 3);
+    rig_close(&rig);
+    static const int64_t start_ms[] = {700, 500 + 265 + 200, 500 + 265 + 1000}, length_ms[] = {40, 40, 200};
+    for (size_t i = 0; i < 3; i++) {
+      assert_int_equal(told.start_us[i], start_ms[i] * 1000);
+      assert_int_equal(told.end_us[i], (start_ms[i] + length_ms[i]) * 1000);
+    }
+    assert_int_equal(rig.facts.inserted_silence_frames, 14);
+  }
+}
+
 /* A codec's frames of 60 ms: inserted silence lies on their borders, and is told in frames of 20 ms. */
 static void longer_frames_of_the_codec(void **state) {
   (void)state;
@@ -394,6 +436,7 @@ int main(void) {
       cmocka_unit_test_teardown(formats_add_up, teardown),
       cmocka_unit_test(rows_cover_the_facts),
       cmocka_unit_test_teardown(longer_frames_of_the_codec, teardown),
+      cmocka_unit_test_teardown(inserted_silence_is_told_with_its_place, teardown),
       cmocka_unit_test_teardown(holes_and_repeated_places, teardown),
       cmocka_unit_test_teardown(drop_outs_reach_the_figures, teardown),
       cmocka_unit_test_teardown(whatever_comes, teardown),

@@ -515,6 +515,18 @@ def test_silence_put_into_the_sound_counts_as_lost(tmp_path):
     after, = analyze(filled.write(tmp_path / "y.pcap"))
     assert after["inserted_silence_frames"] > before["inserted_silence_frames"] + 20
     assert after["missing_frames"] == 0 and after["ppl_pct"] > before["ppl_pct"] and after["r_lq"] < before["r_lq"]
+    assert after["burst"]["longest_frames"] == 1 and before["burst"]["longest_frames"] == 0
+
+
+def test_silence_put_into_the_sound_is_a_burst(tmp_path):
+    """Two packets, then two more, in the midst of sound: as missing ones would be."""
+    filled = make.Capture()
+    spoken(filled, seconds=10, change=lambda i, payload: bytes([0xFF]) * 160 if i % 50 in (40, 41, 43, 44)
+           else random.Random(i).randbytes(160))
+    one, = analyze(filled.write(tmp_path / "x.pcap"))
+    assert one["inserted_silence_frames"] == 40 and one["missing_frames"] == 0 and one["ppl_pct"] == 8
+    assert one["burst"] == {"count": 10, "mean_ms": 100, "density": 0.8, "longest_frames": 2}
+    assert one["burst_ratio"] == pytest.approx(2 * 0.92) and one["burst_ratio_basis"] == "measured"
 
 
 def test_what_cannot_be_heard_has_no_sound(tmp_path):
