@@ -30,6 +30,8 @@ static const struct row rows[] = {
     {"five lost", 120, 0, 5, {.place_us = 120}},
     {"hundred lost is no stall", 2020, 2020, 100, {.place_us = 2020}},
     {"one lost and a stall", 40, 140, 1, {.stall_us = 100, .place_us = 40}},
+    {"one lost and no stall yet", 40, 119, 1, {.place_us = 40}},
+    {"one lost and the least stall", 40, 120, 1, {.stall_us = 80, .place_us = 40}},
     {"numbering jump", 20, 20, 70, {.numbering_jump = true, .place_us = 20}},
     {"numbering jump by one", 20, 20, 1, {.numbering_jump = true, .place_us = 20}},
     {"lost and paused", 1020, 1020, 4, {.pause_us = 920, .place_us = 1020}},

@@ -202,7 +202,8 @@ def adaptive_delay(late):
 
 
 class Stalls:
-    """Arrival gaps of 100 ms or more with contiguous media time, less a frame. One that a marked frame ends is none."""
+    """Arrival gaps of 100 ms or more with contiguous media time, less a frame. Numbers that were passed over had their
+    time, too, wherever they are: what came later than that is the gap. One that a marked frame ends is none."""
 
     def __init__(self, parts, marked):
         sure, possible = [], []
@@ -210,7 +211,8 @@ class Stalls:
             before = None
             for a in in_order(part):
                 if before is not None:
-                    gap = Span(a.early_ms - before.late_ms, a.late_ms - before.early_ms)
+                    passed_ms = (a.number - before.number - 1) * PTIME_MS
+                    gap = Span(a.early_ms - before.late_ms - passed_ms, a.late_ms - before.early_ms - passed_ms)
                     sure += [gap.low - PTIME_MS] if gap.low >= STALL_MS else []
                     possible += [gap.high - PTIME_MS] if gap.high >= STALL_MS else []
                 before = a

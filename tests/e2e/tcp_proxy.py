@@ -232,7 +232,7 @@ class Proxy:
         listener = socket.create_server(("127.0.0.1", 0))
         links, left = [], list(ways)
         self.listeners.append(listener)
-        self.select.register(listener, selectors.EVENT_READ, lambda now_s: self._accept(listener, links, left))
+        self.select.register(listener, selectors.EVENT_READ, lambda: self._accept(listener, links, left))
         return "%s:%d" % listener.getsockname(), links
 
     def __enter__(self):
@@ -260,7 +260,7 @@ class Proxy:
         for key, _ in self.select.select(pause_s):
             if key.data is None:
                 return False
-            key.data(time.monotonic())
+            key.data()
         now_s = time.monotonic()
         for link in self.links:
             link.flush(now_s)
@@ -270,16 +270,17 @@ class Proxy:
         link = Link(listener.accept()[0], self.target, left.pop(0))
         self.links.append(link)
         links.append(link)
-        self.select.register(link.client, selectors.EVENT_READ, lambda now_s: self._heard(link, link.client, now_s))
-        self.select.register(link.server, selectors.EVENT_READ, lambda now_s: self._heard(link, link.server, now_s))
+        self.select.register(link.client, selectors.EVENT_READ, lambda: self._heard(link, link.client))
+        self.select.register(link.server, selectors.EVENT_READ, lambda: self._heard(link, link.server))
 
-    def _heard(self, link, end, now_s):
+    def _heard(self, link, end):
         if link.gone:  # by an event of the same turn
             return
         try:
             data = end.recv(65536)
         except ConnectionResetError:
             data = b""
+        now_s = time.monotonic()  # behind what was read, or an answer would seem older than it is
         if data and end is link.client:
             link.client_said(data, now_s)
         elif data:

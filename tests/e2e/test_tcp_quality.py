@@ -117,6 +117,10 @@ def test_the_reference_gives_the_vectors():
     for share, late_ms in ((0.5, 0), (0.95, 0), (0.99, 200), (0.999, 300), (1.0, 300)):
         assert reference.percentile(stalled, share, 0).holds(late_ms)
     assert [sum(r.low > deadline for r in stalled) for deadline in (60, 120, 200)] == [12, 9, 5]
+    for swapped, gap_ms, count in ((False, 99, 0), (False, 101, 1), (True, 119, 0), (True, 121, 1)):
+        order = (1, 3, 2, 4) if swapped else (1, 2, 3, 4)
+        part = [Arrival(n, n * 20.0, at, at) for n, at in zip(order, (0.0, gap_ms, gap_ms, gap_ms + 20))]
+        assert reference.Stalls([part], 0).count == (count, count)
     drifting = reference.skews(arrivals([n * 20.002 for n in range(FRAMES)]))
     assert [fit.ppm for fit in drifting] == [pytest.approx((100, 100))]
 
