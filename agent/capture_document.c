@@ -206,10 +206,10 @@ static void put_reports(json_t *object, const struct capture_stream *s, const st
 }
 
 static void put_digits(json_t *object, const struct capture_stream *s) {
-  if (s->digit_count == 0) return;
+  if (s->digits.count == 0) return;
   json_t *digits = json_array();
-  for (size_t i = 0; i < s->digit_count; i++) {
-    const struct capture_digit *d = &s->digit[i];
+  for (size_t i = 0; i < s->digits.count; i++) {
+    const struct capture_digit *d = &s->digits.digit[i];
     json_t *row = json_object();
     document_put_text(row, "digit", d->digit);
     document_put_real(row, "start_ms", (double)d->start_us / 1000, DECIMALS_MS);

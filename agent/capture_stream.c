@@ -32,7 +32,7 @@ void capture_stream_free(struct capture_stream *s) {
   for (size_t i = 0; i < RTP_PAYLOAD_TYPES; i++) free(s->type[i]);
   capture_sound_free(s->sound);
   free(s->delivery);
-  free(s->digit);
+  capture_digits_free(&s->digits);
   free(s);
 }
 
@@ -273,48 +273,12 @@ static int64_t event_start(const struct capture_stream *s, uint32_t timestamp, u
   return start_us > 0 ? start_us : 0;
 }
 
-static bool goes_on(struct capture_digit *d, uint32_t timestamp, const struct rtp_event *event) {
-  if (d->event != event->event) return false;
-  if (d->timestamp == timestamp) {
-    if (event->duration > d->duration) d->duration = event->duration;
-    d->ended |= event->end;
-    return true;
-  }
-  /* Longer than its 16 bits: another part begins where this one ends (RFC 4733 2.5.1.3). */
-  if (d->ended || d->duration == 0 || timestamp != d->timestamp + d->duration) return false;
-  d->ticks += d->duration;
-  d->timestamp = timestamp;
-  d->duration = event->duration;
-  d->ended = event->end;
-  return true;
-}
-
 static void take_event(struct capture_stream *s, const struct capture_rtp *p,
                        const struct capture_name *name) {
-  enum { STILL_SENT = 4 }; /* ends are sent three times, and may come after the next digit's start */
   struct rtp_event event;
   if (name->encrypted || !rtp_event_read(p->head, p->head_bytes, &event)) return;
-  const char *digit = rtp_event_digit(event.event);
-  if (digit == NULL) return;
-  for (size_t i = s->digit_count; i > 0 && i + STILL_SENT > s->digit_count; i--) {
-    if (goes_on(&s->digit[i - 1], p->timestamp, &event)) return;
-  }
-  if (s->digit_count == CAPTURE_DIGITS_MAX) return;
-  if (s->digit_count == s->digit_room) {
-    size_t room = s->digit_room * 2 + 8;
-    struct capture_digit *grown = realloc(s->digit, room * sizeof *grown);
-    if (grown == NULL) return;
-    s->digit = grown;
-    s->digit_room = room;
-  }
-  s->digit[s->digit_count++] =
-      (struct capture_digit){.digit = digit,
-                             .event = event.event,
-                             .ended = event.end,
-                             .start_us = event_start(s, p->timestamp, name->clock_hz),
-                             .timestamp = p->timestamp,
-                             .duration = event.duration,
-                             .clock_hz = name->clock_hz};
+  int64_t start_us = event_start(s, p->timestamp, name->clock_hz);
+  capture_digits_take(&s->digits, &event, p->timestamp, name->clock_hz, start_us);
 }
 
 /* ---- a packet -------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include "agent/memory.h" /* before uthash */
 #include <uthash.h>
 
+#include "agent/capture_digits.h"
 #include "agent/capture_names.h"
 #include "agent/capture_sound.h"
 #include "dsp/codec.h"
@@ -18,7 +19,7 @@
 #include "telnyx/packet.h"
 #include "telnyx/rtp.h"
 
-enum { CAPTURE_DIGITS_MAX = 4096, CAPTURE_OUT_MAX = 64, CAPTURE_HEAD_BYTES = 32 };
+enum { CAPTURE_OUT_MAX = 64, CAPTURE_HEAD_BYTES = 32 };
 
 /* Compared as bytes: no holes. */
 struct capture_key {
@@ -37,16 +38,6 @@ struct capture_rtp {
   bool marker;
   uint8_t head[CAPTURE_HEAD_BYTES];
   const uint8_t *payload; /* all of it, borrowed for the call; NULL: not captured, or not kept */
-};
-
-struct capture_digit {
-  const char *digit;
-  uint8_t event;
-  bool ended;
-  int64_t start_us; /* from the stream's first packet */
-  uint64_t ticks;   /* its length; of one over 65535 ticks this is what the parts before the last had */
-  uint32_t timestamp, duration; /* of the last part */
-  uint32_t clock_hz;
 };
 
 enum capture_kind { CAPTURE_UNSEEN, CAPTURE_AUDIO, CAPTURE_NOISE, CAPTURE_EVENT, CAPTURE_UNNAMED };
@@ -91,8 +82,7 @@ struct capture_stream {
   size_t out_count;
   uint64_t out[CAPTURE_OUT_MAX];
 
-  struct capture_digit *digit; /* owned */
-  size_t digit_count, digit_room;
+  struct capture_digits digits;
 };
 
 /* NULL: no memory. `names` is borrowed. */

@@ -110,8 +110,8 @@ static void events_are_no_frames(void **state) {
   assert_int_equal(f->clock_jumps, 0);
   assert_int_equal(f->media_pause_us, 40 * 7 * 20000);
   assert_true(f->jitter_max_ms == 0);
-  assert_int_equal(s.stream->digit_count, 40);
-  assert_int_equal(s.stream->digit[0].start_us, 2000000);
+  assert_int_equal(s.stream->digits.count, 40);
+  assert_int_equal(s.stream->digits.digit[0].start_us, 2000000);
   end(&s);
 }
 
@@ -144,7 +144,7 @@ static void an_event_that_comes_late(void **state) {
   assert_int_equal(f->expected_frames, f->received_frames);
   assert_int_equal(f->reordered_frames, 1);
   assert_int_equal(f->clock_jumps, 0);
-  assert_int_equal(s.stream->digit_count, 1);
+  assert_int_equal(s.stream->digits.count, 1);
   end(&s);
 }
 
@@ -273,8 +273,8 @@ static void digits_end(void **state) {
   sound(&s, 10);
   for (int i = 0; i < CAPTURE_DIGITS_MAX + 10; i++) press(&s, (uint8_t)(i % 16), 1);
   press(&s, 16, 1); /* flash is no digit */
-  assert_int_equal(s.stream->digit_count, CAPTURE_DIGITS_MAX);
-  assert_string_equal(s.stream->digit[15].digit, "D");
+  assert_int_equal(s.stream->digits.count, CAPTURE_DIGITS_MAX);
+  assert_string_equal(s.stream->digits.digit[15].digit, "D");
   end(&s);
 }
 
