@@ -79,7 +79,7 @@ static double ta_ms_of(const struct stream_track *t) {
 }
 
 /* R below 70 is a finding of loss. Of a window without loss it is the codec's own, and no finding. */
-static void judge(struct stream_track *t, const struct delivery_newest *w, double ta_ms) {
+static void judge(struct stream_track *t, const struct delivery_rating *w, double ta_ms) {
   double r = w->r > DELIVERY_R_ABSENT ? w->r : NAN;
   if (w->ppl_pct == 0) r = EMODEL_R_CEILING_NB;
   t->judged_us = w->start_us;
@@ -87,10 +87,11 @@ static void judge(struct stream_track *t, const struct delivery_newest *w, doubl
                      ta_ms);
 }
 
+/* With one frame many windows can be over: one a tick, which is oftener than new ones come. */
 void stream_sound_tick(struct stream_track *t) {
-  const struct delivery_view view = stream_view(t->stream, "");
-  struct delivery_newest w;
-  if (delivery_newest_window(t->delivery, &view, &w) && w.start_us > t->judged_us) judge(t, &w, ta_ms_of(t));
+  const struct stream_options *o = &t->stream->options;
+  struct delivery_rating w;
+  if (delivery_next_rating(t->delivery, o->consumer, o->plc, t->judged_us, &w)) judge(t, &w, ta_ms_of(t));
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -109,19 +110,11 @@ void stream_over(struct stream *s, const struct moment *at) {
 
 /* The last windows, which are over only now. */
 static void judge_rest(struct stream_track *t) {
-  const struct stream_options *options = &t->stream->options;
+  const struct stream_options *o = &t->stream->options;
   struct delivery_facts *f = stream_track_facts(t->stream, t->index);
   if (f == NULL) return;
-  for (uint64_t i = 0; f->window_us == WINDOW_US && i < f->window_count; i++) {
-    const struct delivery_window *w = &f->windows[i];
-    if (w->start_us <= t->judged_us || w->weight_us < WINDOW_EXPECTED_MIN_US) continue;
-    const struct delivery_newest last = {
-        .start_us = w->start_us,
-        .r = w->r[delivery_model(options->consumer, options->plc)],
-        .ppl_pct = NAN, /* facts tell what is missing of it, not what was of no use */
-    };
-    judge(t, &last, NAN);
-  }
+  struct delivery_rating w;
+  while (delivery_facts_next_rating(f, o->consumer, o->plc, t->judged_us, &w)) judge(t, &w, NAN);
   free(f);
 }
 

@@ -347,15 +347,17 @@ double delivery_newest_r(const struct delivery *d, const struct delivery_view *v
   return windows_newest_r(&d->state.windows, view);
 }
 
-bool delivery_newest_window(const struct delivery *d, const struct delivery_view *view,
-                            struct delivery_newest *out) {
+bool delivery_next_rating(const struct delivery *d, enum quality_consumer consumer, bool plc,
+                          int64_t after_us, struct delivery_rating *out) {
   const struct windows *w = &d->state.windows;
-  const struct window_counts *c = &w->previous;
-  if (!w->has_previous || c->expected_us < WINDOW_EXPECTED_MIN_US) return false;
-  out->start_us = c->index * WINDOW_US;
-  out->r = windows_newest_r(w, view);
-  out->ppl_pct = 100.0 * (double)c->lost[view->consumer] / (double)c->expected_frames;
-  if (out->ppl_pct > 100) out->ppl_pct = 100;
+  if (delivery_facts_next_rating(&d->facts, consumer, plc, after_us, out)) return true;
+  int64_t start_us = w->previous.index * WINDOW_US;
+  if (!w->has_previous || start_us <= after_us || w->previous.expected_us < WINDOW_EXPECTED_MIN_US)
+    return false;
+  const struct delivery_view view = {.plc = plc, .consumer = consumer};
+  out->start_us = start_us;
+  out->r = windows_newest_r(w, &view);
+  out->ppl_pct = window_ppl_pct(w->previous.lost[consumer], w->previous.expected_frames);
   return true;
 }
 

@@ -67,14 +67,19 @@ void delivery_facts(const struct delivery *d, struct delivery_facts *out);
 /* R of the newest full window of 10 s, or DELIVERY_R_ABSENT (dsp/delivery_facts.h). Cheap. */
 double delivery_newest_r(const struct delivery *d, const struct delivery_view *view);
 
-/* The newest full window of 10 s, as an alert sees it; false: there is none yet. Cheap. */
-struct delivery_newest {
+/* A window of 10 s with 5 s of expected sound or more, as a finding sees it. */
+struct delivery_rating {
   int64_t start_us; /* from the track's first frame */
-  double r;         /* LQ, or DELIVERY_R_ABSENT */
+  double r;         /* LQ, of the stream's codec alone, or DELIVERY_R_ABSENT */
   double ppl_pct;   /* its effective loss */
 };
-bool delivery_newest_window(const struct delivery *d, const struct delivery_view *view,
-                            struct delivery_newest *out);
+/* The first one behind after_us (-1: of all) that is over; false: there is none yet. Windows that were merged
+ * (dsp/delivery_facts.h) are passed over. Cheap. */
+bool delivery_next_rating(const struct delivery *d, enum quality_consumer consumer, bool plc,
+                          int64_t after_us, struct delivery_rating *out);
+/* The same of facts, in which the last window is over as well. */
+bool delivery_facts_next_rating(const struct delivery_facts *f, enum quality_consumer consumer, bool plc,
+                                int64_t after_us, struct delivery_rating *out);
 /* The sound of this stretch, in time of places, is silence that somebody put in (5.8). Frames at least half of
  * which lie in it are bad (3.6, 3.9), if their numbers are among the newest LEDGER_DEPTH (dsp/ledger.h) and of
  * the newest segment: later they have been counted as good. */

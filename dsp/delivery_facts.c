@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "dsp/windows.h"
+
 #define SUM(member_)                     FIELD(delivery_facts, member_, FIELD_U64, MERGE_SUM)
 #define SUM_EACH(member_, type_, count_) FIELD_ARRAY(delivery_facts, member_, type_, MERGE_SUM, count_)
 
@@ -102,6 +104,7 @@ const struct field delivery_window_fields[] = {
     FIELD(delivery_window, weight_us, FIELD_U64, MERGE_SUM),
     FIELD(delivery_window, expected_frames, FIELD_U64, MERGE_SUM),
     FIELD(delivery_window, missing_frames, FIELD_U64, MERGE_SUM),
+    FIELD_ARRAY(delivery_window, lost_frames, FIELD_U64, MERGE_SUM, DELIVERY_CONSUMERS),
     FIELD(delivery_window, jitter_count, FIELD_U64, MERGE_SUM),
     FIELD(delivery_window, jitter_sum_ms, FIELD_F64, MERGE_SUM),
     FIELD_ARRAY(delivery_window, r, FIELD_F64, MERGE_LAST, DELIVERY_MODELS),
@@ -151,6 +154,7 @@ static void join_windows(struct delivery_window *into, const struct delivery_win
   into->weight_us += from->weight_us;
   into->expected_frames += from->expected_frames;
   into->missing_frames += from->missing_frames;
+  for (size_t i = 0; i < DELIVERY_CONSUMERS; i++) into->lost_frames[i] += from->lost_frames[i];
   into->jitter_count += from->jitter_count;
   into->jitter_sum_ms += from->jitter_sum_ms;
 }
@@ -201,6 +205,21 @@ void delivery_add_window(struct delivery_facts *f, const struct delivery_window 
   }
   if (f->window_us == 0) f->window_us = length_us;
   append(f, window);
+}
+
+bool delivery_facts_next_rating(const struct delivery_facts *f, enum quality_consumer consumer, bool plc,
+                                int64_t after_us, struct delivery_rating *out) {
+  bool found = false;
+  for (size_t i = f->window_us == WINDOW_US ? f->window_count : 0; i > 0; i--) {
+    const struct delivery_window *w = &f->windows[i - 1];
+    if (w->start_us <= after_us) break;
+    if (w->weight_us < WINDOW_EXPECTED_MIN_US) continue;
+    found = true;
+    out->start_us = w->start_us;
+    out->r = w->r[delivery_model(consumer, plc)];
+    out->ppl_pct = window_ppl_pct(w->lost_frames[consumer], w->expected_frames);
+  }
+  return found;
 }
 
 static void merge_windows(struct delivery_facts *into, const struct delivery_facts *from, int64_t shift_us) {

@@ -30,6 +30,7 @@ struct delivery_window {
   int64_t start_us;   /* from the track's first frame */
   uint64_t weight_us; /* sound that was expected in it: the weight of its R */
   uint64_t expected_frames, missing_frames;
+  uint64_t lost_frames[DELIVERY_CONSUMERS]; /* numerator of Ppl */
   uint64_t jitter_count;
   double jitter_sum_ms;      /* of J over its frames that have a predecessor */
   double r[DELIVERY_MODELS]; /* or DELIVERY_R_ABSENT */

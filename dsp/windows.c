@@ -10,12 +10,16 @@ void windows_init(struct windows *w) {
   memset(w, 0, sizeof(*w));
 }
 
+double window_ppl_pct(uint64_t lost, uint64_t expected_frames) {
+  return fmin(100.0, 100.0 * (double)lost / (double)expected_frames);
+}
+
 /* R begins at 0: of long bursts the formula goes down to -400, where no MOS tells it from 0 (1.1); in a mean over
  * windows (3.10) it would outweigh minutes without a fault, and half a window lost would be worse than all. */
 bool window_rating(const struct window_counts *c, enum quality_consumer consumer, bool plc,
                    struct coded_rating *out) {
   if (c->expected_frames == 0) return false;
-  double ppl_pct = fmin(100.0, 100.0 * (double)c->lost[consumer] / (double)c->expected_frames);
+  double ppl_pct = window_ppl_pct(c->lost[consumer], c->expected_frames);
   double bursts = burst_ratio(c->expected_frames, c->bad[consumer], c->runs[consumer]);
   if (!coded_rate(&c->coded, ppl_pct, bursts, plc, out)) return false;
   if (out->r < 0) out->r = 0;
@@ -86,6 +90,7 @@ static void hand_on(struct windows *w, struct window_counts *c, struct delivery_
                                    .missing_frames = c->missing_frames,
                                    .jitter_count = c->jitter_count,
                                    .jitter_sum_ms = c->jitter_sum_ms};
+  memcpy(window.lost_frames, c->lost, sizeof window.lost_frames);
   rate(&w->memo, c, &window, facts);
   delivery_add_window(facts, &window, WINDOW_US);
 }

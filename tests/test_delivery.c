@@ -297,25 +297,82 @@ static void a_stall_is_told_with_the_frame_that_ends_it(void **state) {
   free(d);
 }
 
-static void the_newest_window(void **state) {
+static void windows_that_are_over(void **state) {
   (void)state;
   struct delivery *d = delivery_new();
-  const struct delivery_view playout = {.consumer = CONSUMER_PLAYOUT},
-                             asr = {.consumer = CONSUMER_ASR_STREAM};
-  struct delivery_newest w;
+  struct delivery_rating w;
   feed_clear(&feed);
-  feed_even(&feed, 0, 1200);
+  feed_even(&feed, 0, 5199);
   for (size_t i = 0; i < feed.count; i++) {
-    bool known = delivery_newest_window(d, &playout, &w);
+    bool known = delivery_next_rating(d, CONSUMER_PLAYOUT, false, -1, &w);
     if (i <= 500) assert_false(known);
     if (i >= 600) assert_true(known); /* the ledger is settled H behind */
-    if (i % 50 != 0) delivery_frame(d, &feed.frame[i]);
+    bool hole = i >= 2400 && i < 4100;
+    if (i % 50 != 0 && !hole) delivery_frame(d, &feed.frame[i]);
+    if (i != 4150) continue; /* the windows of the hole are over at once */
+    assert_true(delivery_next_rating(d, CONSUMER_ASR_STREAM, false, 40000000, &w));
+    assert_int_equal(w.start_us, 50000000);
+    near(w.ppl_pct, 100, 0);
+    assert_true(w.r < 20);
   }
-  assert_true(delivery_newest_window(d, &playout, &w));
-  assert_int_equal(w.start_us, 10000000);
-  near(w.ppl_pct, 2.0, 1e-9); /* 10 of 500 */
-  assert_true(delivery_newest_window(d, &asr, &w));
-  near(w.ppl_pct, 2.0, 1e-9);
+  for (int consumer = 0; consumer < DELIVERY_CONSUMERS; consumer++) {
+    int64_t after_us = -1;
+    for (int i = 0; i < 10; i++) {
+      assert_true(delivery_next_rating(d, (enum quality_consumer)consumer, true, after_us, &w));
+      assert_int_equal(w.start_us, i * 10000000);
+      near(w.ppl_pct, i == 4 ? 21.6 : i == 8 ? 21.6 : i > 4 && i < 8 ? 100 : 2, 1e-9);
+      after_us = w.start_us;
+    }
+    assert_false(delivery_next_rating(d, (enum quality_consumer)consumer, true, 90000000, &w));
+  }
+  delivery_facts(d, &facts); /* 4 s more are too little for one of its own */
+  assert_true(delivery_facts_next_rating(&facts, CONSUMER_PLAYOUT, true, 80000000, &w));
+  assert_int_equal(w.start_us, 90000000);
+  assert_false(delivery_facts_next_rating(&facts, CONSUMER_PLAYOUT, true, 90000000, &w));
+  free(d);
+}
+
+/* What playout discards is lost to it alone, and repeated sound hides some of it. */
+static void ratings_are_of_their_consumer(void **state) {
+  (void)state;
+  struct delivery *d = delivery_new();
+  feed_even(&feed, 0, 1349);
+  for (size_t i = 600; i < 650; i++) feed.frame[i].arrival_us = feed.frame[650].arrival_us;
+  for (size_t i = 0; i < feed.count; i++)
+    if (i != 700) delivery_frame(d, &feed.frame[i]);
+  for (int from_facts = 0; from_facts < 2; from_facts++) {
+    struct delivery_rating w[DELIVERY_CONSUMERS][2];
+    delivery_facts(d, &facts);
+    for (int i = 0; i < DELIVERY_CONSUMERS * 2; i++) {
+      enum quality_consumer consumer = (enum quality_consumer)(i / 2);
+      bool known = from_facts ? delivery_facts_next_rating(&facts, consumer, i % 2, 0, &w[i / 2][i % 2])
+                              : delivery_next_rating(d, consumer, i % 2, 0, &w[i / 2][i % 2]);
+      assert_true(known);
+    }
+    near(w[CONSUMER_ASR_STREAM][0].ppl_pct, 0.2, 1e-9);
+    assert_true(w[CONSUMER_PLAYOUT][0].ppl_pct > 4);
+    for (int plc = 0; plc < 2; plc++)
+      assert_true(w[CONSUMER_PLAYOUT][plc].r < w[CONSUMER_ASR_STREAM][plc].r - 5);
+    for (int i = 0; i < DELIVERY_CONSUMERS; i++) assert_true(w[i][0].r < w[i][1].r - 1);
+  }
+  free(d);
+}
+
+/* A window with a second of sound before a pause says too little. */
+static void a_window_of_little_sound_has_no_rating(void **state) {
+  (void)state;
+  struct delivery *d = delivery_new();
+  struct delivery_rating w;
+  for (uint64_t n = 0; n < 3000; n++) {
+    int64_t us = (int64_t)n * FRAME_US + (n < 550 ? 0 : 29 * 1000000);
+    delivery_frame(d, feed_add(&feed, n, us, us));
+    if (n != 700 && n != 2999) continue; /* the window is the newest that is over; it is in the facts */
+    assert_true(delivery_next_rating(d, CONSUMER_PLAYOUT, false, -1, &w));
+    assert_int_equal(w.start_us, 0);
+    bool later = delivery_next_rating(d, CONSUMER_PLAYOUT, false, 0, &w);
+    assert_int_equal(later, n == 2999);
+    if (later) assert_int_equal(w.start_us, 40000000);
+  }
   free(d);
 }
 
@@ -393,7 +450,9 @@ int main(void) {
       cmocka_unit_test_setup(places_out_of_order, setup),
       cmocka_unit_test_setup(own_delay_is_not_theirs, setup),
       cmocka_unit_test_setup(a_stall_is_told_with_the_frame_that_ends_it, setup),
-      cmocka_unit_test_setup(the_newest_window, setup),
+      cmocka_unit_test_setup(windows_that_are_over, setup),
+      cmocka_unit_test_setup(ratings_are_of_their_consumer, setup),
+      cmocka_unit_test_setup(a_window_of_little_sound_has_no_rating, setup),
       cmocka_unit_test_setup(bad_frames_are_counted_once, setup),
       cmocka_unit_test_setup(sid_is_no_sound, setup),
       cmocka_unit_test_setup(nothing_and_one, setup),

@@ -95,7 +95,7 @@ static void empty_parts(void **state) {
 
 static void add_window(struct delivery_facts *f, int64_t index, double r) {
   struct delivery_window window = {
-      .start_us = index * 10000000, .weight_us = 10000000, .expected_frames = 500};
+      .start_us = index * 10000000, .weight_us = 10000000, .expected_frames = 500, .lost_frames = {10, 5}};
   for (size_t i = 0; i < DELIVERY_MODELS; i++) window.r[i] = r;
   delivery_add_window(f, &window, 10000000);
 }
@@ -106,6 +106,10 @@ static void windows_stay_bounded(void **state) {
   assert_int_equal(facts.window_us, 40000000);
   assert_int_equal(facts.window_count, 500);
   assert_int_equal(facts.windows[0].expected_frames, 2000);
+  assert_int_equal(facts.windows[0].lost_frames[CONSUMER_PLAYOUT], 40);
+  assert_int_equal(facts.windows[0].lost_frames[CONSUMER_ASR_STREAM], 20);
+  struct delivery_rating rating;
+  assert_false(delivery_facts_next_rating(&facts, CONSUMER_PLAYOUT, false, -1, &rating)); /* merged */
   near(facts.windows[0].r[0], 85, 1e-9);
   assert_true(facts.worst_r[0] == 10);
   assert_int_equal(facts.worst_start_us[0], INT64_C(12340000000));

@@ -104,8 +104,51 @@ static void the_last_windows_are_judged_at_the_end(void **state) {
   assert_int_equal(rows_of(live, FINDING_LOSS), 0);
   part_free(live);
   struct part *part = finish(&r, 20000);
+  assert_true(fabs(row_of(part, FINDING_LOSS)->detail - 10) < 1);
   assert_int_equal(rows_of(part, FINDING_LOSS), 1);
   part_free(part);
+}
+
+static bool half_a_minute(int frame) {
+  return frame >= 10 * 50 && frame < 40 * 50;
+}
+
+/* The windows of a long hole are all over with the frame behind it. */
+static void every_window_of_a_hole_is_judged(void **state) {
+  (void)state;
+  struct rig r;
+  rig_begin(&r);
+  talk(far_sound, 1);
+  talk(near_sound, 2);
+  start(&r, 0, "PCMU", 8000);
+  send_call(&r, 0, 60 * 50, half_a_minute);
+  struct part *part = finish(&r, 60000);
+  const struct finding_row *row = row_of(part, FINDING_LOSS);
+  assert_int_equal(row->start_ms, 10000);
+  assert_int_equal(row->end_ms, 40000);
+  assert_true(row->value < 20 && row->detail == 100);
+  part_free(part);
+}
+
+/* Opus at 6 kbit/s without variation has R 47 of its own: without loss that is none, at the end neither. */
+static void a_poor_codec_is_no_loss(void **state) {
+  (void)state;
+  for (int lost = 0; lost < 2; lost++) {
+    struct rig r;
+    uint8_t payload[15] = {1 << 3}; /* SILK, narrowband, 20 ms */
+    rig_begin(&r);
+    start(&r, 0, "OPUS", 48000);
+    for (int i = 0; i < 30 * 50; i++) {
+      if (lost && i % 10 == 9) continue;
+      send_bytes(&r, i * 20, 0, (uint64_t)i + 1, (uint64_t)i * 20, payload, sizeof payload, AS_TEXT);
+      if (i % 50 == 49) stream_tick(r.s, at_ms(&r, i * 20 + 19));
+    }
+    struct part *part = finish(&r, 30000);
+    const struct delivery_facts *f = delivery_of(part, 0);
+    assert_true(f->worst_r[delivery_model(CONSUMER_PLAYOUT, false)] < (lost ? 45 : 60));
+    assert_int_equal(rows_of(part, FINDING_LOSS), lost);
+    part_free(part);
+  }
 }
 
 static void silence_put_in_before_us_is_lost_sound(void **state) {
@@ -288,6 +331,8 @@ int main(void) {
       cmocka_unit_test(sound_and_its_echo_are_facts_of_the_part),
       cmocka_unit_test(windows_with_loss_are_a_finding_at_last),
       cmocka_unit_test(the_last_windows_are_judged_at_the_end),
+      cmocka_unit_test(every_window_of_a_hole_is_judged),
+      cmocka_unit_test(a_poor_codec_is_no_loss),
       cmocka_unit_test(silence_put_in_before_us_is_lost_sound),
       cmocka_unit_test(silence_is_bursts),
       cmocka_unit_test(silence_is_of_the_streams_own_frames),

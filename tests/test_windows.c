@@ -265,6 +265,14 @@ static void unrated_band(void **state) {
   assert_int_equal(facts.clean_r_us, 0);
 }
 
+/* A late frame conceals more slots than it has. */
+static void no_more_than_all_is_lost(void **state) {
+  (void)state;
+  assert_true(window_ppl_pct(0, 250) == 0);
+  assert_true(window_ppl_pct(5, 250) == 2);
+  assert_true(window_ppl_pct(251, 250) == 100);
+}
+
 static void all_lost(void **state) {
   (void)state;
   add(0, &good, 1);
@@ -290,6 +298,7 @@ int main(void) {
       cmocka_unit_test_setup(two_codecs_in_one_window, setup),
       cmocka_unit_test_setup(without_sound_as_before, setup),
       cmocka_unit_test_setup(unrated_band, setup),
+      cmocka_unit_test(no_more_than_all_is_lost),
       cmocka_unit_test_setup(all_lost, setup),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
