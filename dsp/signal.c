@@ -77,11 +77,17 @@ static void measure_spectra(struct signal *s, struct signal_frame *frame, const 
   if (frame->has_band) frame->band = band_measure(sound);
 }
 
+/* Whole seconds apart: the numbers of a sender may leap for years. */
+static int64_t us_of(int64_t samples, int64_t rate_hz) {
+  return samples / rate_hz * 1000000 + samples % rate_hz * 1000000 / rate_hz;
+}
+
 static void tell_silence(const struct signal *s, const struct dropouts_silence *silence,
                          int64_t end_samples) {
   if (silence->samples == 0 || s->silence_sink == NULL) return;
-  int64_t start_us = (end_samples - silence->ago_samples) * 1000000 / s->rate_hz;
-  s->silence_sink(s->silence_arg, start_us, start_us + silence->samples * 1000000 / s->rate_hz);
+  int64_t start_samples = end_samples - silence->ago_samples;
+  s->silence_sink(s->silence_arg, us_of(start_samples, s->rate_hz),
+                  us_of(start_samples + silence->samples, s->rate_hz));
 }
 
 static void frame_done(struct signal *s, const int16_t *pcm, int64_t position_samples) {
@@ -182,7 +188,7 @@ void signal_facts(const struct signal *s, struct signal_facts *out) {
   signal_read(s, &c);
   uint64_t us = c.frames * SIGNAL_FRAME_MS * 1000;
   out->measured_us += us;
-  out->missing_us += c.missing_samples * 1000000 / s->rate_hz;
+  out->missing_us += (uint64_t)us_of((int64_t)c.missing_samples, s->rate_hz);
   if (s->rate_hz == 8000) out->narrow_us += us;
   out->samples += c.level.samples;
   out->power += c.level.power;

@@ -294,6 +294,26 @@ static void inserted_silence_is_told_with_its_place(void **state) {
   }
 }
 
+/* A hole as long as all numbers that can leap: three thousand years. */
+static void places_of_a_far_future(void **state) {
+  (void)state;
+  struct stretches told = {0};
+  int64_t far_s = INT64_C(100000000000);
+  mix_noise(memset(pcm, 0, sizeof pcm), 0, 16000, 0.1, 5);
+  silence(pcm, 1600, 320);
+  rig_free(&rig);
+  rig_open(&rig, 8000, 32767, 0, false);
+  signal_on_silence(rig.signal, on_silence, &told);
+  rig_feed(&rig, pcm, 1600);
+  rig.at_samples = far_s * 8000;
+  rig_feed(&rig, pcm, 16000);
+  rig_close(&rig);
+  assert_int_equal(told.count, 1);
+  assert_int_equal(told.start_us[0], far_s * 1000000 + 200000);
+  assert_int_equal(told.end_us[0], far_s * 1000000 + 240000);
+  assert_int_equal(rig.facts.missing_us, far_s * 1000000 - 200000);
+}
+
 /* A codec's frames of 60 ms: inserted silence lies on their borders, and is told in frames of 20 ms. */
 static void longer_frames_of_the_codec(void **state) {
   (void)state;
@@ -437,6 +457,7 @@ int main(void) {
       cmocka_unit_test(rows_cover_the_facts),
       cmocka_unit_test_teardown(longer_frames_of_the_codec, teardown),
       cmocka_unit_test_teardown(inserted_silence_is_told_with_its_place, teardown),
+      cmocka_unit_test_teardown(places_of_a_far_future, teardown),
       cmocka_unit_test_teardown(holes_and_repeated_places, teardown),
       cmocka_unit_test_teardown(drop_outs_reach_the_figures, teardown),
       cmocka_unit_test_teardown(whatever_comes, teardown),
