@@ -155,8 +155,8 @@ static bool begin_sound(struct capture_stream *s, const struct capture_type *typ
   s->timestamp = timestamp;
   s->begun = type;
   s->ptime_us = ptime_us;
-  delivery_begin(s->delivery, type->codec, ptime_us);
   begin_hearing(s);
+  delivery_begin(s->delivery, type->codec, ptime_us);
   return true;
 }
 
@@ -201,6 +201,7 @@ static struct delivery_result deliver(struct capture_stream *s, struct delivery_
   in->arrival_us = s->arrival_us;
   in->read_ordinal = ++s->reads;
   in->duration_us = s->ptime_us;
+  if (s->sound != NULL) capture_sound_tick(s->sound, s->arrival_us);
   if (s->arrival_us - s->ticked_us >= TICK_US) {
     delivery_tick(s->delivery, s->arrival_us);
     s->ticked_us = s->arrival_us;

@@ -121,6 +121,7 @@ static void run_frame(struct stream *s, const struct hold_frame *f, const uint8_
       .mode = told.mode,
       .payload_bytes = f->event.payload_bytes,
   };
+  assembler_tick(&t->assembler, f->arrival_us); /* what is found in it is of frames the ledger still has */
   struct delivery_result result = delivery_frame(t->delivery, &input);
   count_frame(s, result.verdict);
   if (result.verdict != DELIVERY_OK && result.verdict != DELIVERY_REORDERED) return;
@@ -139,9 +140,9 @@ static void decide(struct stream *s, int track) {
   s->meta.track[track].chunk_scope = (uint8_t)s->timebase.track[track].chunk_scope;
   s->meta.track[track].ts_unit = (uint8_t)s->timebase.track[track].ts_unit;
   s->meta.track[track].ptime_us = s->timebase.track[track].ptime_us;
-  delivery_begin(t->delivery, s->codec, s->timebase.track[track].ptime_us);
-  assembler_begin(&t->assembler, s->codec);
+  assembler_begin(&t->assembler, s->codec); /* what waits is heard before its frames are settled */
   stream_sound_begin(t, s->codec, s->timebase.track[track].ptime_us);
+  delivery_begin(t->delivery, s->codec, s->timebase.track[track].ptime_us);
   t->begun = true;
 }
 

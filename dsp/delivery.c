@@ -362,11 +362,14 @@ bool delivery_next_rating(const struct delivery *d, enum quality_consumer consum
 }
 
 void delivery_inserted_silence(struct delivery *d, int64_t start_us, int64_t end_us) {
+  const int64_t ptime_us = d->state.ptime_us;
   for (uint64_t back = 0; back <= LEDGER_DEPTH; back++) {
     struct ledger_note *note = ledger_note_back(&d->state.ledger, back);
     if (note == NULL || note->duration_us == 0) continue; /* a late one's sound was not heard */
-    int64_t first_us = note->place_us, last_us = note->place_us + note->duration_us;
+    /* Of a payload longer than its place the rest lies in the places of others. */
+    int64_t length_us = note->duration_us < ptime_us ? note->duration_us : ptime_us;
+    int64_t first_us = note->place_us, last_us = note->place_us + length_us;
     int64_t from_us = start_us > first_us ? start_us : first_us, to_us = end_us < last_us ? end_us : last_us;
-    if (2 * (to_us - from_us) >= note->duration_us) note->flags |= NOTE_INSERTED_SILENCE;
+    if (2 * (to_us - from_us) >= length_us) note->flags |= NOTE_INSERTED_SILENCE;
   }
 }

@@ -81,8 +81,9 @@ bool delivery_next_rating(const struct delivery *d, enum quality_consumer consum
 bool delivery_facts_next_rating(const struct delivery_facts *f, enum quality_consumer consumer, bool plc,
                                 int64_t after_us, struct delivery_rating *out);
 /* The sound of this stretch, in time of places, is silence that somebody put in (5.8). Frames at least half of
- * which lie in it are bad (3.6, 3.9), if their numbers are among the newest LEDGER_DEPTH (dsp/ledger.h) and of
- * the newest segment: later they have been counted as good. */
+ * whose places lie in it are bad (3.6, 3.9), as long as they wait for their turn in the ledger (LEDGER_DEPTH
+ * behind the newest, dsp/ledger.h): later they have been counted as good. So what waits to be decoded must be
+ * before the ledger moves on: before delivery_begin(), and, when it has waited long, before delivery_frame(). */
 void delivery_inserted_silence(struct delivery *d, int64_t start_us, int64_t end_us);
 
 #endif

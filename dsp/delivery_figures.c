@@ -49,7 +49,7 @@ static void loss_figures(const struct delivery_facts *f, enum quality_consumer c
     out->concealed_frames = figure_count(f->concealed_frames);
     out->upstream_bad_frames = figure_count(f->upstream_bad_counted);
     lost += f->discarded_adaptive + f->concealed_frames + f->upstream_bad_counted;
-    silence -= f->inserted_silence_discarded;
+    silence -= f->inserted_silence_discarded < silence ? f->inserted_silence_discarded : silence;
   } else {
     out->discarded_adaptive = out->concealed_frames = figure_absent(consumer_asr_stream);
     out->upstream_bad_frames = figure_count(f->upstream_bad_frames);

@@ -79,6 +79,35 @@ static void what_of_a_frame_is_inserted_silence(void **state) {
   free(d);
 }
 
+/* Payloads of two frames one frame apart: each place is somebody's, once. */
+static void a_long_payload_is_one_place(void **state) {
+  (void)state;
+  feed_even(&feed, 0, 199);
+  for (size_t i = 0; i < feed.count; i++) feed.frame[i].duration_us = 2 * FRAME_US;
+  struct delivery *d = delivery_new();
+  for (size_t i = 0; i < feed.count; i++) {
+    delivery_frame(d, &feed.frame[i]);
+    if (i == 100) delivery_inserted_silence(d, 95 * FRAME_US, 96 * FRAME_US);
+  }
+  delivery_facts(d, &facts);
+  assert_int_equal(facts.inserted_silence_frames, 1);
+  free(d);
+}
+
+/* Nothing that was read from somewhere makes it less than none. */
+static void more_discarded_than_there_are(void **state) {
+  (void)state;
+  feed_even(&feed, 0, 199);
+  run();
+  facts.inserted_silence_frames = 2;
+  facts.inserted_silence_discarded = 3;
+  struct delivery_figures figures;
+  delivery_figures(&facts, codec_row(CODEC_PCMU), &(struct delivery_view){.consumer = CONSUMER_PLAYOUT},
+                   &figures);
+  near(figures.inserted_silence_frames.value, 0, 0);
+  near(figures.ppl_pct.value, 0, 0);
+}
+
 /* A late frame's sound was not heard, so nothing in it can have been silence. */
 static void a_late_frame_is_no_inserted_silence(void **state) {
   (void)state;
@@ -125,6 +154,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(inserted_silence_is_bad, setup),
       cmocka_unit_test_setup(what_of_a_frame_is_inserted_silence, setup),
+      cmocka_unit_test_setup(a_long_payload_is_one_place, setup),
+      cmocka_unit_test_setup(more_discarded_than_there_are, setup),
       cmocka_unit_test_setup(a_late_frame_is_no_inserted_silence, setup),
       cmocka_unit_test_setup(inserted_silence_is_counted_once, setup),
   };

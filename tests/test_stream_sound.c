@@ -213,6 +213,33 @@ static void silence_is_bursts(void **state) {
   part_free(part);
 }
 
+/* A number is missing, so what is behind it waits in the decoder; then something moves the ledger on. */
+static void silence_is_found_before_its_frames_are_settled(void **state) {
+  (void)state;
+  for (int case_ = 0; case_ < 3; case_++) {
+    struct rig r;
+    rig_begin(&r);
+    memset(near_sound, 0, sizeof near_sound);
+    mix_noise(near_sound, 0, SAMPLES, 0.1, 3);
+    memset(near_sound + 302 * 160, 0, 160 * sizeof *near_sound);
+    start(&r, 0, "PCMU", 8000);
+    for (int i = 0; i < 500; i++) {
+      bool hole = case_ == 1 && i >= 305 && i < 370;
+      bool begins = case_ == 2 && i == 305;
+      if (begins) assert_true(start(&r, i * 20, "PCMA", 8000));
+      const struct codec *codec = codec_row(case_ == 2 && i >= 305 ? CODEC_PCMA : CODEC_PCMU);
+      uint8_t payload[160];
+      if (i == 300 || hole) continue;
+      size_t bytes = codec->encode(near_sound + i * 160, 160, payload, sizeof payload);
+      send_bytes(&r, i * 20, 0, (uint64_t)i + 1, (uint64_t)i * 20, payload, bytes, AS_TEXT);
+    }
+    struct part *part = finish(&r, 10000);
+    assert_int_equal(part->track[0].signal->inserted_silence_frames, 1);
+    assert_int_equal(delivery_of(part, 0)->inserted_silence_frames, 1);
+    part_free(part);
+  }
+}
+
 /* A gap of one frame is whole frames of that stream: 10 ms here, which no frame of 20 ms would be. */
 static void silence_is_of_the_streams_own_frames(void **state) {
   (void)state;
@@ -335,6 +362,7 @@ int main(void) {
       cmocka_unit_test(a_poor_codec_is_no_loss),
       cmocka_unit_test(silence_put_in_before_us_is_lost_sound),
       cmocka_unit_test(silence_is_bursts),
+      cmocka_unit_test(silence_is_found_before_its_frames_are_settled),
       cmocka_unit_test(silence_is_of_the_streams_own_frames),
       cmocka_unit_test(nothing_is_missed_on_hold),
       cmocka_unit_test(a_track_that_never_comes),

@@ -529,6 +529,21 @@ def test_silence_put_into_the_sound_is_a_burst(tmp_path):
     assert one["burst_ratio"] == pytest.approx(2 * 0.92) and one["burst_ratio_basis"] == "measured"
 
 
+@pytest.mark.parametrize("then", ["another codec", "a hole", "nothing"])
+def test_silence_that_waits_for_a_lost_packet_is_found(tmp_path, then):
+    """Packet 300 is lost, so 302, the silent one, waits; packet 305 moves the numbers on."""
+    capture = make.Capture()
+    lost = range(305, 370) if then == "a hole" else ()
+    sender = make.Sender(capture, make.A, make.B, 7, fate=lambda i: [] if i == 300 or i in lost else [0])
+    for i in range(500):
+        sender.payload_type = 8 if then == "another codec" and i >= 305 else 0
+        sender.payload = bytes([0xFF]) * 160 if i == 302 else random.Random(i).randbytes(160)
+        sender.sound(1)
+    one, = analyze(capture.write(tmp_path / "x.pcap"))
+    assert one["missing_frames"] == 1 + len(lost)
+    assert one["inserted_silence_frames"] == one["signal"]["inserted_silence_frames"] == 1
+
+
 def test_what_cannot_be_heard_has_no_sound(tmp_path):
     cut, secret, other = make.Capture(snaplen=100), make.Capture(), make.Capture()
     spoken(cut, seconds=6)
