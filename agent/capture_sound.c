@@ -71,11 +71,12 @@ void capture_sound_begin(struct capture_sound *s, const struct codec *codec, uin
 void capture_sound_push(struct capture_sound *s, int64_t place_us, int64_t arrival_us, const uint8_t *payload,
                         size_t bytes) {
   s->heard = true;
+  assembler_tick(&s->assembler, arrival_us);
   assembler_push(&s->assembler, place_us, arrival_us, payload, bytes);
 }
 
-void capture_sound_tick(struct capture_sound *s, int64_t now_us) {
-  assembler_tick(&s->assembler, now_us);
+void capture_sound_flush(struct capture_sound *s) {
+  assembler_flush(&s->assembler);
 }
 
 void capture_sound_end(struct capture_sound *s) {

@@ -1,8 +1,8 @@
 /* What one stream of a capture sounds like, where its codec can be decoded: the measures of a media stream's
  * track (dsp/signal.h), with a voice detector of its own. One thread.
  *
- * Use: capture_sound_new(), capture_sound_begin() at each format, for each packet capture_sound_tick() and
- * capture_sound_push(), capture_sound_end() once, then capture_sound_facts(). */
+ * Use: capture_sound_new(), capture_sound_begin() at each format, capture_sound_push() for each packet,
+ * capture_sound_end() once, then capture_sound_facts(). */
 #ifndef AGENT_CAPTURE_SOUND_H
 #define AGENT_CAPTURE_SOUND_H
 
@@ -26,8 +26,8 @@ void capture_sound_begin(struct capture_sound *s, const struct codec *codec, uin
 /* place_us as delivery_frame() gave it. */
 void capture_sound_push(struct capture_sound *s, int64_t place_us, int64_t arrival_us, const uint8_t *payload,
                         size_t bytes);
-/* Before each delivery_frame(): what has waited long enough is heard. */
-void capture_sound_tick(struct capture_sound *s, int64_t now_us);
+/* What waits is heard now: where delivery_leaps() says so. */
+void capture_sound_flush(struct capture_sound *s);
 void capture_sound_end(struct capture_sound *s);
 /* After the end. False: nothing was heard. */
 bool capture_sound_facts(const struct capture_sound *s, struct signal_facts *out);

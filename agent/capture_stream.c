@@ -201,7 +201,7 @@ static struct delivery_result deliver(struct capture_stream *s, struct delivery_
   in->arrival_us = s->arrival_us;
   in->read_ordinal = ++s->reads;
   in->duration_us = s->ptime_us;
-  if (s->sound != NULL) capture_sound_tick(s->sound, s->arrival_us);
+  if (s->sound != NULL && delivery_leaps(s->delivery, in->number)) capture_sound_flush(s->sound);
   if (s->arrival_us - s->ticked_us >= TICK_US) {
     delivery_tick(s->delivery, s->arrival_us);
     s->ticked_us = s->arrival_us;

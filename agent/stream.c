@@ -121,7 +121,7 @@ static void run_frame(struct stream *s, const struct hold_frame *f, const uint8_
       .mode = told.mode,
       .payload_bytes = f->event.payload_bytes,
   };
-  assembler_tick(&t->assembler, f->arrival_us); /* what is found in it is of frames the ledger still has */
+  if (delivery_leaps(t->delivery, place.number)) assembler_flush(&t->assembler);
   struct delivery_result result = delivery_frame(t->delivery, &input);
   count_frame(s, result.verdict);
   if (result.verdict != DELIVERY_OK && result.verdict != DELIVERY_REORDERED) return;

@@ -43,7 +43,7 @@ void delivery_init(struct delivery *d) {
 
 /* A frame is counted once (3.6): what is upstream bad is no inserted silence, and what playout discards is
  * none to playout. */
-static bool count_silence(struct delivery_facts *f, const struct ledger_note *note, bool discarded) {
+static bool settle_silence(struct delivery_facts *f, const struct ledger_note *note, bool discarded) {
   bool silence = note->flags & NOTE_INSERTED_SILENCE && !(note->flags & NOTE_UPSTREAM_BAD);
   f->inserted_silence_frames += silence;
   f->inserted_silence_discarded += silence && discarded;
@@ -53,7 +53,7 @@ static bool count_silence(struct delivery_facts *f, const struct ledger_note *no
 static void settle_run(struct delivery_state *s, struct delivery_facts *f, const struct ledger_run *run) {
   const struct ledger_note *note = &run->note;
   bool discarded = note->flags & NOTE_DISCARDED || note->concealed_frames > 0;
-  bool spoilt = count_silence(f, note, discarded) || note->flags & NOTE_UPSTREAM_BAD;
+  bool spoilt = settle_silence(f, note, discarded) || note->flags & NOTE_UPSTREAM_BAD;
   bool playout_bad = run->missing || discarded || spoilt;
   /* To a reader of the stream as it comes, a frame the ledger gave up is bad (3.9), but its sound came. */
   bool asr_bad = run->missing || run->late || spoilt;
@@ -372,4 +372,9 @@ void delivery_inserted_silence(struct delivery *d, int64_t start_us, int64_t end
     int64_t from_us = start_us > first_us ? start_us : first_us, to_us = end_us < last_us ? end_us : last_us;
     if (2 * (to_us - from_us) >= length_us) note->flags |= NOTE_INSERTED_SILENCE;
   }
+}
+
+bool delivery_leaps(const struct delivery *d, uint64_t number) {
+  const struct ledger *l = &d->state.ledger;
+  return l->holding || ledger_hole(l, number) >= LEDGER_DEPTH / 2;
 }

@@ -82,8 +82,10 @@ bool delivery_facts_next_rating(const struct delivery_facts *f, enum quality_con
                                 int64_t after_us, struct delivery_rating *out);
 /* The sound of this stretch, in time of places, is silence that somebody put in (5.8). Frames at least half of
  * whose places lie in it are bad (3.6, 3.9), as long as they wait for their turn in the ledger (LEDGER_DEPTH
- * behind the newest, dsp/ledger.h): later they have been counted as good. So what waits to be decoded must be
- * before the ledger moves on: before delivery_begin(), and, when it has waited long, before delivery_frame(). */
+ * behind the newest, dsp/ledger.h): later, or once a restart has settled them, they have been counted as good.
+ * So what waits to be decoded goes first: before delivery_begin(), and where delivery_leaps() says so. */
 void delivery_inserted_silence(struct delivery *d, int64_t start_us, int64_t end_us);
+/* delivery_frame() with this number may settle many frames at once: it leaps, or the one before has. */
+bool delivery_leaps(const struct delivery *d, uint64_t number);
 
 #endif

@@ -44,7 +44,8 @@ void signal_flush(struct signal *s);
 /* The facts as if the track ended now; `s` is not changed. */
 void signal_facts(const struct signal *s, struct signal_facts *out);
 /* Silence that somebody put into the sound (5.8), told with the sound that proves it: at most ten frames of
- * the codec (200 ms, if signal_ptime() ignored their length) and 40 ms after it began. Times from the track's first sample. NULL: nobody asks. */
+ * the codec (200 ms, if signal_ptime() ignored their length) and 40 ms after it began. Times from the track's
+ * first sample. NULL: nobody asks. */
 typedef void (*signal_silence_sink)(void *arg, int64_t start_us, int64_t end_us);
 void signal_on_silence(struct signal *s, signal_silence_sink sink, void *arg);
 /* Another table of kernels than kernels_best(), for tests. */

@@ -216,7 +216,8 @@ static void silence_is_bursts(void **state) {
 /* A number is missing, so what is behind it waits in the decoder; then something moves the ledger on. */
 static void silence_is_found_before_its_frames_are_settled(void **state) {
   (void)state;
-  for (int case_ = 0; case_ < 3; case_++) {
+  enum { ONE_LOST, HOLE, HOLE_AT_ONCE, RESTART, OTHER_FORMAT, CASES };
+  for (int how = 0; how < CASES; how++) {
     struct rig r;
     rig_begin(&r);
     memset(near_sound, 0, sizeof near_sound);
@@ -224,14 +225,16 @@ static void silence_is_found_before_its_frames_are_settled(void **state) {
     memset(near_sound + 302 * 160, 0, 160 * sizeof *near_sound);
     start(&r, 0, "PCMU", 8000);
     for (int i = 0; i < 500; i++) {
-      bool hole = case_ == 1 && i >= 305 && i < 370;
-      bool begins = case_ == 2 && i == 305;
-      if (begins) assert_true(start(&r, i * 20, "PCMA", 8000));
-      const struct codec *codec = codec_row(case_ == 2 && i >= 305 ? CODEC_PCMA : CODEC_PCMU);
+      bool hole = (how == HOLE || how == HOLE_AT_ONCE) && i >= 305 && i < 370;
+      bool other = how == OTHER_FORMAT && i >= 305;
+      int ms = how == HOLE_AT_ONCE && i >= 301 && i < 380 ? 380 * 20 : i * 20; /* all in one reading */
+      int number = how == RESTART && i >= 304 ? i + 100000 : i + 1;
+      if (other && i == 305) assert_true(start(&r, i * 20, "PCMA", 8000));
       uint8_t payload[160];
       if (i == 300 || hole) continue;
-      size_t bytes = codec->encode(near_sound + i * 160, 160, payload, sizeof payload);
-      send_bytes(&r, i * 20, 0, (uint64_t)i + 1, (uint64_t)i * 20, payload, bytes, AS_TEXT);
+      size_t bytes = codec_row(other ? CODEC_PCMA : CODEC_PCMU)
+                         ->encode(near_sound + i * 160, 160, payload, sizeof payload);
+      send_bytes(&r, ms, 0, (uint64_t)number, (uint64_t)i * 20, payload, bytes, AS_TEXT);
     }
     struct part *part = finish(&r, 10000);
     assert_int_equal(part->track[0].signal->inserted_silence_frames, 1);
