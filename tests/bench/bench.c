@@ -14,6 +14,7 @@
 #include "agent/engine.h"
 #include "agent/fixture.h"
 #include "agent/rfc6455.h"
+#include "agent/stream.h"
 #include "dsp/codec.h"
 #include "dsp/delivery.h"
 #include "dsp/vad.h"
@@ -295,6 +296,7 @@ int main(int argc, char **argv) {
   printf("%-52s %12.0f calls a core\n", "  both tracks, 100 frames a second a call", 1e9 / (whole * 100));
   for (int i = 0; i < ROUNDS; i++) round[i] = document_round_s();
   report("fold of a live call and its row", "fold", round, 100);
+  printf("%-52s %12zu bytes\n", "a stream of two tracks, whatever its length", stream_bytes());
   make_hour(argv[2], argv[3]);
   replay_hour(argv[1], argv[3]);
   return sink == 0;
