@@ -63,7 +63,7 @@ void windows_found(struct windows *w, int64_t place_us);
 double windows_newest_r(const struct windows *w, const struct delivery_view *view);
 void windows_finish(struct windows *w, struct delivery_facts *facts);
 
-/* Effective loss (3.6). */
+/* Effective loss (3.6), 0 to 100; expected_frames is not 0. */
 double window_ppl_pct(uint64_t lost, uint64_t expected_frames);
 /* The model's verdict (LQ) on the counts, `out->r` NaN for none, else at least 0; false when the coding is not
  * known. */

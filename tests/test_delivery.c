@@ -1,30 +1,6 @@
 /* A track from its frames to its facts: J-A, J-G, J-H and P-B, P-C of voice-quality.md 7, the meanings
  * of 3.6, the places of speech-metrics.md 1. The random properties are in tests/test_delivery_properties.c. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include "tests/delivery_feed.h"
-
-static struct feed feed;
-static struct delivery_facts facts;
-
-static void near(double value, double expected, double tolerance) {
-  if (!(fabs(value - expected) <= tolerance)) fail_msg("%.12f, expected %.12f", value, expected);
-}
-
-static int setup(void **state) {
-  (void)state;
-  feed_clear(&feed);
-  return 0;
-}
-
-static void run(void) {
-  feed_facts(&feed, 0, &facts);
-}
+#include "tests/delivery_track.h"
 
 static void perfect(void **state) {
   (void)state;

@@ -1,30 +1,6 @@
 /* dsp/delivery: silence that somebody put into the sound (voice-quality.md 3.6, 3.9). */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include "dsp/ledger.h"
-#include "tests/delivery_feed.h"
-
-static struct feed feed;
-static struct delivery_facts facts;
-
-static void near(double value, double expected, double tolerance) {
-  if (!(fabs(value - expected) <= tolerance)) fail_msg("%.12f, expected %.12f", value, expected);
-}
-
-static int setup(void **state) {
-  (void)state;
-  feed_clear(&feed);
-  return 0;
-}
-
-static void run(void) {
-  feed_facts(&feed, 0, &facts);
-}
+#include "tests/delivery_track.h"
 
 /* Silence that somebody put in is bad as a missing frame is: in loss, in bursts and in windows. */
 static void inserted_silence_is_bad(void **state) {
