@@ -18,6 +18,7 @@ static void refused_facts_are_offered_once_a_tick(void **state) {
 
   snprintf(path, sizeof path, "%s/sidetone.db", b->directory);
   assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+  sqlite3_busy_timeout(other, 60 * 1000); /* the store tends its file as soon as it is open */
   assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
   json_t *element = json_pack("{s:s}", "eventType", "sidetone.leg_lost");
   for (int i = 0; i < EVENTS; i++) {
