@@ -44,22 +44,21 @@ static enum vad_heard hear(struct vad *v, const int16_t *pcm) {
   return pcm == NULL ? VAD_MISSING_LONG : varies ? VAD_SOUND : VAD_SILENT;
 }
 
-static bool instant_answer(struct vad *v, enum vad_heard heard) {
+static bool instant_answer(struct vad *v, enum vad_heard heard, float log_odds) {
   if (heard == VAD_MISSING_BRIEF) return v->instant;
   bool like = false;
-  if (heard == VAD_SOUND && v->frames >= VAD_START_FRAMES)
-    like = vad_model_instant(&v->model) > (v->instant ? OFF : 0.0f);
+  if (heard == VAD_SOUND && v->frames >= VAD_START_FRAMES) like = log_odds > (v->instant ? OFF : 0.0f);
   v->instant = like && (v->instant || v->instant_before);
   v->instant_before = like;
   return v->instant;
 }
 
 /* Moves the log-odds on by one frame. `newest` is the frame count the network has seen up to. */
-static void take_log_odds(struct vad *v, uint64_t newest) {
+static void take_log_odds(struct vad *v, uint64_t newest, float log_odds) {
   if (newest < VAD_LOOK_AHEAD) return;
   v->raw[0] = v->raw[1];
   v->raw[1] = v->raw[2];
-  v->raw[2] = vad_model_settled(&v->model);
+  v->raw[2] = log_odds;
   if (newest == VAD_LOOK_AHEAD) v->raw[1] = v->raw[2]; /* frame 0 has no neighbour before it */
   memmove(v->smooth, v->smooth + 1, VAD_BACKDATE_FRAMES * sizeof *v->smooth);
   v->smooth[VAD_BACKDATE_FRAMES] = (v->raw[0] + v->raw[1] + v->raw[2]) * (1.0f / 3.0f);
@@ -88,8 +87,10 @@ void vad_frame(struct vad *v, const int16_t *pcm, struct vad_out *out) {
   memset(out, 0, sizeof *out);
   enum vad_heard heard = hear(v, pcm);
   v->heard[v->frames % (VAD_DELAY_FRAMES + 1)] = (uint8_t)heard;
-  out->instant = instant_answer(v, heard);
-  take_log_odds(v, v->frames);
+  struct vad_log_odds log_odds;
+  vad_model_log_odds(&v->model, &log_odds);
+  out->instant = instant_answer(v, heard, log_odds.instant);
+  take_log_odds(v, v->frames, log_odds.settled);
   if (v->frames >= VAD_DELAY_FRAMES) settle(v, out);
   v->frames++;
 }
@@ -101,8 +102,10 @@ bool vad_flush(struct vad *v, struct vad_out *out) {
   /* A track shorter than the delay has not had its first answer yet: catch up. */
   uint64_t seen = v->decided + VAD_DELAY_FRAMES;
   for (; v->flushed < seen + 1 - v->frames; v->flushed++) {
+    struct vad_log_odds log_odds;
     vad_model_repeat(&v->model);
-    take_log_odds(v, v->frames + v->flushed);
+    vad_model_log_odds(&v->model, &log_odds);
+    take_log_odds(v, v->frames + v->flushed, log_odds.settled);
   }
   settle(v, out);
   return true;

@@ -2,14 +2,14 @@
 
 #include <string.h>
 
+#include "dsp/four.h"
 #include "dsp/vad_weights.h"
 
-/* Four neighbouring floats at once, at any address of a float; the arithmetic is that of one. */
-typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
-enum { LANES = 4, SETTLED_FOURS = VAD_SETTLED_HIDDEN / LANES, INSTANT_FOURS = VAD_INSTANT_HIDDEN / LANES };
+enum { SETTLED_FOURS = VAD_SETTLED_HIDDEN / LANES, INSTANT_FOURS = VAD_INSTANT_HIDDEN / LANES };
 _Static_assert(VAD_SETTLED_HIDDEN % LANES == 0 && VAD_INSTANT_HIDDEN % LANES == 0 &&
                    VAD_FEATURES % LANES == 0,
                "whole fours");
+_Static_assert(VAD_INSTANT_INPUTS <= VAD_SETTLED_INPUTS, "one loop over both");
 
 /* Ages of the frames of a context mean, counted back from the newest frame. */
 struct span {
@@ -34,11 +34,11 @@ void vad_model_take(struct vad_model *m, const float features[VAD_FEATURES]) {
   m->newest = (m->newest + 1) % VAD_RING;
   memcpy(m->ring[m->newest], features, sizeof m->ring[0]);
   for (int s = 0; s < VAD_SLOW_MEANS; s++) {
-    for (int i = 0; i < VAD_FEATURES; i++) {
+    for (int i = 0; i < VAD_FEATURES; i += LANES) {
       /* A mean that creeps to zero would end in denormal numbers, a hundred times slower: the constant
        * goes in and out again and rounds them off. */
-      float d = rate[s] * (features[i] - m->slow[s][i]);
-      m->slow[s][i] = m->slow[s][i] + d + 1e-3f - 1e-3f;
+      four slow = four_load(m->slow[s] + i), d = rate[s] * (four_load(features + i) - slow);
+      four_store(m->slow[s] + i, slow + d + 1e-3f - 1e-3f);
     }
   }
 }
@@ -50,18 +50,38 @@ void vad_model_repeat(struct vad_model *m) {
 }
 
 static void context_mean(const struct vad_model *m, struct span span, float mean[VAD_FEATURES]) {
-  four sum[VAD_FEATURES / LANES] = {{0}};
-  for (unsigned age = span.youngest; age <= span.oldest; age++) {
-    const four *frame = (const four *)m->ring[(m->newest + VAD_RING - age) % VAD_RING];
-    for (int i = 0; i < VAD_FEATURES / LANES; i++) sum[i] += frame[i];
-  }
   float scale = 1.0f / (float)(span.oldest - span.youngest + 1);
-  for (int i = 0; i < VAD_FEATURES / LANES; i++) ((four *)mean)[i] = sum[i] * scale;
+  for (int i = 0; i < VAD_FEATURES; i += LANES) {
+    four sum = {0};
+    for (unsigned age = span.youngest; age <= span.oldest; age++)
+      sum += four_load(m->ring[(m->newest + VAD_RING - age) % VAD_RING] + i);
+    four_store(mean + i, sum * scale);
+  }
 }
 
 static void contexts(const struct vad_model *m, const struct span *spans, int count, float *input) {
   for (int c = 0; c < count; c++) context_mean(m, spans[c], input + c * VAD_FEATURES);
   memcpy(input + count * VAD_FEATURES, m->slow, sizeof m->slow);
+}
+
+/* Each hidden unit is a sum over the inputs, one after the other; both networks go through theirs together,
+ * since one alone waits for its own sums. */
+static void hidden_sums(const float settled_input[VAD_SETTLED_INPUTS], four settled[SETTLED_FOURS],
+                        const float instant_input[VAD_INSTANT_INPUTS], four instant[INSTANT_FOURS]) {
+  four s[SETTLED_FOURS], n[INSTANT_FOURS]; /* in registers: the loops over them are unrolled */
+  memcpy(s, vad_settled_hidden_bias, sizeof s);
+  memcpy(n, vad_instant_hidden_bias, sizeof n);
+  for (int i = 0; i < VAD_SETTLED_INPUTS; i++) {
+    const four *row = (const four *)(vad_settled_input + i * VAD_SETTLED_HIDDEN);
+#pragma GCC unroll 6
+    for (int f = 0; f < SETTLED_FOURS; f++) s[f] += settled_input[i] * row[f];
+    if (i >= VAD_INSTANT_INPUTS) continue;
+    row = (const four *)(vad_instant_input + i * VAD_INSTANT_HIDDEN);
+#pragma GCC unroll 2
+    for (int f = 0; f < INSTANT_FOURS; f++) n[f] += instant_input[i] * row[f];
+  }
+  memcpy(settled, s, sizeof s);
+  memcpy(instant, n, sizeof n);
 }
 
 static float output(const four *hidden, const float *weights, int fours, float bias) {
@@ -72,26 +92,12 @@ static float output(const four *hidden, const float *weights, int fours, float b
   return z;
 }
 
-float vad_model_settled(const struct vad_model *m) {
-  float input[VAD_SETTLED_INPUTS];
-  four hidden[SETTLED_FOURS];
-  contexts(m, settled_spans, VAD_SETTLED_CONTEXTS - VAD_SLOW_MEANS, input);
-  memcpy(hidden, vad_settled_hidden_bias, sizeof hidden);
-  for (int i = 0; i < VAD_SETTLED_INPUTS; i++) {
-    const four *weights = (const four *)(vad_settled_input + i * VAD_SETTLED_HIDDEN);
-    for (int f = 0; f < SETTLED_FOURS; f++) hidden[f] += input[i] * weights[f];
-  }
-  return output(hidden, vad_settled_output, SETTLED_FOURS, vad_settled_output_bias);
-}
-
-float vad_model_instant(const struct vad_model *m) {
-  float input[VAD_INSTANT_INPUTS];
-  four hidden[INSTANT_FOURS];
-  contexts(m, instant_spans, VAD_INSTANT_CONTEXTS - VAD_SLOW_MEANS, input);
-  memcpy(hidden, vad_instant_hidden_bias, sizeof hidden);
-  for (int i = 0; i < VAD_INSTANT_INPUTS; i++) {
-    const four *weights = (const four *)(vad_instant_input + i * VAD_INSTANT_HIDDEN);
-    for (int f = 0; f < INSTANT_FOURS; f++) hidden[f] += input[i] * weights[f];
-  }
-  return output(hidden, vad_instant_output, INSTANT_FOURS, vad_instant_output_bias);
+void vad_model_log_odds(const struct vad_model *m, struct vad_log_odds *out) {
+  float settled_input[VAD_SETTLED_INPUTS], instant_input[VAD_INSTANT_INPUTS];
+  four settled[SETTLED_FOURS], instant[INSTANT_FOURS];
+  contexts(m, settled_spans, VAD_SETTLED_CONTEXTS - VAD_SLOW_MEANS, settled_input);
+  contexts(m, instant_spans, VAD_INSTANT_CONTEXTS - VAD_SLOW_MEANS, instant_input);
+  hidden_sums(settled_input, settled, instant_input, instant);
+  out->settled = output(settled, vad_settled_output, SETTLED_FOURS, vad_settled_output_bias);
+  out->instant = output(instant, vad_instant_output, INSTANT_FOURS, vad_instant_output_bias);
 }

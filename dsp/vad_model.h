@@ -1,8 +1,7 @@
 /* From features to log-odds of speech: context means and two small networks. Private to the voice
  * detector.
  *
- * Use: vad_model_take() each frame's features, then vad_model_settled() for the frame
- * VAD_LOOK_AHEAD before the newest and vad_model_instant() for the newest. */
+ * Use: vad_model_take() each frame's features, then vad_model_log_odds(). */
 #ifndef DSP_VAD_MODEL_H
 #define DSP_VAD_MODEL_H
 
@@ -26,7 +25,10 @@ struct vad_model {
 void vad_model_take(struct vad_model *m, const float features[VAD_FEATURES]);
 /* The features of the frame before once more: for frames that never came and beyond the end. */
 void vad_model_repeat(struct vad_model *m);
-float vad_model_settled(const struct vad_model *m);
-float vad_model_instant(const struct vad_model *m);
+/* Of speech, natural logarithm: `instant` for the newest frame, `settled` for the one VAD_LOOK_AHEAD before. */
+struct vad_log_odds {
+  float settled, instant;
+};
+void vad_model_log_odds(const struct vad_model *m, struct vad_log_odds *out);
 
 #endif
