@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dsp/fft.h"
+#include "dsp/four.h"
 #include "dsp/vad_math.h"
 
 /* Added to every band's mean square (16-bit scale): about a mu-law step, so that the toggling of an
@@ -14,7 +15,8 @@ static const float DB_PER_LOG2 = 3.01029996f;
 static const float SQUARES_OF_WINDOW = 96.0f; /* sum of the squares of a Hann window of 256 */
 static const float HIGHPASS_POLE = 0.952876f; /* 60 Hz: 1 - 2 pi 60 / 8000 */
 
-enum { LAG_FIRST = 20, LAG_LAST = 110, LAGS = LAG_LAST + 2, LOW_BINS_END = 36 /* 1.1 kHz */ };
+/* Lags with a neighbour on each side. */
+enum { LAGS = VAD_LAG_LAST + 2, LOW_BINS_END = 36 /* 1.1 kHz */ };
 
 static float clamp(float x, float low, float high) {
   return x < low ? low : x > high ? high : x;
@@ -50,11 +52,19 @@ static void window_power(const float history[VAD_WINDOW_SAMPLES], float power[FF
 /* Band levels in dB; `flatness` is the log of the mean less the mean of the logs, in dB / 10. */
 static void band_levels(const float power[FFT_POINTS / 2 + 1], float level[VAD_FLOORS], float *mean,
                         float *flatness) {
-  float sum[VAD_BANDS + 2] = {0}; /* one place below band 0 and one above the last */
-  for (int k = VAD_BIN_FIRST; k < VAD_BIN_END; k++) {
-    float upper = power[k] * vad_bin_share[k];
-    sum[vad_bin_band[k] + 1] += upper;
-    sum[vad_bin_band[k]] += power[k] - upper;
+  /* A bin gives to the band above it and to the one below. Those of one pair of bands are neighbours,
+   * so that both sums stay in registers. */
+  float sum[VAD_BANDS + 1], below = 0.0f, above = 0.0f;
+  int k = VAD_BIN_FIRST;
+  for (int band = 0; band <= VAD_BANDS; band++) {
+    for (; k < VAD_BIN_END && vad_bin_band[k] == band; k++) {
+      float upper = power[k] * vad_bin_share[k];
+      above += upper;
+      below += power[k] - upper;
+    }
+    sum[band] = below;
+    below = above;
+    above = 0.0f;
   }
   float total = 0.0f, logs = 0.0f;
   for (int b = 0; b < VAD_BANDS; b++) {
@@ -109,22 +119,24 @@ static void snr_features(const struct vad_front *f, const float level[VAD_FLOORS
       f->floor_frames ? clamp(level[VAD_BANDS] - f->floor[VAD_BANDS], -5.0f, 40.0f) * 0.1f : 0.0f;
 }
 
-/* Highest local maximum of a normalised autocorrelation; 0 when it only falls or rises. The window's
- * own autocorrelation, by which a steady tone falls, is (1 - u)(2 + c) / 3 + s / 2 pi with u = l / N. */
+/* Highest local maximum of a normalised autocorrelation, its lag (the first of equals); 0 when it only falls or
+ * rises. Four lags at once, the last four overlap those before. */
 static float pitch_peak(const float r[LAGS], int *lag) {
-  float best = 0.0f;
-  *lag = 0;
-  for (int l = LAG_FIRST; l <= LAG_LAST; l++) {
-    if (r[l] <= r[l - 1] || r[l] < r[l + 1]) continue;
-    float c = fft_cosine[l], s = fft_cosine[(l + 192) % FFT_POINTS];
-    float own = (1.0f - (float)l * (1.0f / FFT_POINTS)) * (2.0f + c) * (1.0f / 3.0f) + s * 0.159154943f;
-    float value = r[l] / own;
-    if (value > best) {
-      best = value;
-      *lag = l;
-    }
+  four best = {0};
+  four_ints at = {0}, lags = {0, 1, 2, 3};
+  for (int l = VAD_LAG_FIRST; l <= VAD_LAG_LAST; l += LANES) {
+    if (l > VAD_LAG_LAST + 1 - LANES) l = VAD_LAG_LAST + 1 - LANES;
+    four here = four_load(r + l), before = four_load(r + l - 1), after = four_load(r + l + 1);
+    four value = here / four_load(vad_window_lag + l - VAD_LAG_FIRST);
+    four_ints is_better = (four_ints)(here > before) & (four_ints)(here >= after) & (four_ints)(value > best);
+    best = four_choose(is_better, value, best);
+    at = ((lags + l) & is_better) | (at & ~is_better);
   }
-  return best;
+  int first = 0;
+  for (int i = 1; i < LANES; i++)
+    if (best[i] > best[first] || (best[i] == best[first] && at[i] < at[first])) first = i;
+  *lag = at[first];
+  return best[first];
 }
 
 static void pitch_features(struct vad_front *f, const float power[FFT_POINTS / 2 + 1],

@@ -63,5 +63,8 @@ enum { VAD_BIN_FIRST = 3, VAD_BIN_END = 125 };
 extern const uint8_t vad_bin_band[VAD_WINDOW_SAMPLES / 2 + 1];
 extern const float vad_bin_share[VAD_WINDOW_SAMPLES / 2 + 1];
 extern const float vad_band_scale[VAD_BANDS];
+/* The window's own autocorrelation at lags VAD_LAG_FIRST to VAD_LAG_LAST (400 to 73 Hz), of 1 at lag 0. */
+enum { VAD_LAG_FIRST = 20, VAD_LAG_LAST = 110, VAD_LAGS = VAD_LAG_LAST - VAD_LAG_FIRST + 1 };
+extern const float vad_window_lag[VAD_LAGS];
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "dsp/fft.h"
 #include "dsp/vad_features.h"
 #include "dsp/vad_math.h"
 
@@ -52,6 +53,60 @@ static void tables_are_mel_triangles(void **state) {
     if (band > 0) sum[band - 1] += 1 - vad_bin_share[k];
   }
   for (int b = 0; b < VAD_BANDS; b++) assert_true(fabs(vad_band_scale[b] * sum[b] - 1) < 1e-5);
+}
+
+static void a_tone_s_autocorrelation_falls_by_the_window_s(void **state) {
+  (void)state;
+  const double turn = 2 * 3.14159265358979;
+  for (int l = VAD_LAG_FIRST; l <= VAD_LAG_LAST; l++) {
+    double u = l / 256.0, right = (1 - u) * (2 + cos(turn * u)) / 3 + sin(turn * u) / turn;
+    assert_true(fabs(vad_window_lag[l - VAD_LAG_FIRST] - right) < 1e-6);
+  }
+}
+
+/* Step 4 of speech-metrics.md 7.1 one lag at a time, from the window that `f` has heard last. */
+static int lag_of_low_pitch(const struct vad_front *f) {
+  enum { LAGS = VAD_LAG_LAST + 2, END_1100_HZ = 36 };
+  float windowed[FFT_POINTS], power[FFT_POINTS / 2 + 1], none[FFT_POINTS / 2 + 1] = {0}, r[LAGS],
+                                                                               unused[LAGS];
+  for (int n = 0; n < FFT_POINTS; n++) windowed[n] = f->history[n] * (0.5f - 0.5f * fft_cosine[n]);
+  fft_real_power(windowed, power);
+  for (int k = 0; k <= FFT_POINTS / 2; k++)
+    power[k] = k < VAD_BIN_FIRST || k >= END_1100_HZ ? 0.0f : power[k] * (1.0f / 96.0f);
+  fft_cosine_pair(none, power, unused, r, LAGS);
+  float best = 0.0f;
+  int lag = 0;
+  for (int l = VAD_LAG_FIRST; l <= VAD_LAG_LAST; l++) {
+    float value = r[l] / vad_window_lag[l - VAD_LAG_FIRST];
+    if (r[l] <= r[l - 1] || r[l] < r[l + 1] || value <= best) continue;
+    best = value;
+    lag = l;
+  }
+  return lag;
+}
+
+static void the_highest_of_all_lags_is_the_pitch(void **state) {
+  (void)state;
+  int seen[VAD_LAG_LAST + 1] = {0};
+  int16_t pcm[VAD_HOP_SAMPLES];
+  noise_state = 5;
+  for (int call = 0; call < 4000; call++) {
+    struct vad_front f = {0};
+    float features[VAD_FEATURES];
+    int period = 11 + call % 400, hiss = call / 400 * 300;
+    int level = call > 0 ? 2000 : 0;
+    for (int frame = 0; frame < 4; frame++) {
+      for (int n = 0; n < VAD_HOP_SAMPLES; n++)
+        pcm[n] = (int16_t)(((frame * VAD_HOP_SAMPLES + n) % period < period / 2 ? level : 0) + noise(hiss));
+      vad_front_frame(&f, pcm, features);
+      int lag = lag_of_low_pitch(&f);
+      assert_int_equal(f.lag_before, lag);
+      seen[lag]++;
+    }
+  }
+  /* 0: the autocorrelation has no maximum. */
+  assert_true(seen[0] > 0);
+  for (int l = VAD_LAG_FIRST; l <= VAD_LAG_LAST; l++) assert_true(seen[l] > 0);
 }
 
 static void pulses_have_pitch_and_stand_out(void **state) {
@@ -147,6 +202,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(approximations_hold),
       cmocka_unit_test(tables_are_mel_triangles),
+      cmocka_unit_test(a_tone_s_autocorrelation_falls_by_the_window_s),
+      cmocka_unit_test(the_highest_of_all_lags_is_the_pitch),
       cmocka_unit_test(pulses_have_pitch_and_stand_out),
       cmocka_unit_test(a_louder_line_looks_the_same),
       cmocka_unit_test(silence_moves_no_floor),
