@@ -1,5 +1,9 @@
 #include "dsp/kernels.h"
 
+#include <string.h>
+
+#include "dsp/four.h"
+
 static uint32_t block_sums(const int16_t *pcm, size_t block_samples, size_t blocks, struct block_sum *out) {
   uint32_t peak = 0;
   for (size_t b = 0; b < blocks; b++, pcm += block_samples) {
@@ -28,8 +32,26 @@ static void correlate(const int16_t *x, const int16_t y[CORRELATE_SAMPLES], size
   }
 }
 
+static void layers(const struct layer *wide, const struct layer *narrow) {
+  enum { WIDE = LAYER_WIDE / LANES, NARROW = LAYER_NARROW / LANES };
+  four w[WIDE], n[NARROW]; /* in registers: the loops over them are unrolled */
+  memcpy(w, wide->sums, sizeof w);
+  memcpy(n, narrow->sums, sizeof n);
+  for (size_t i = 0; i < wide->inputs; i++) {
+    const float *row = wide->weights + i * LAYER_WIDE;
+#pragma GCC unroll 6
+    for (int f = 0; f < WIDE; f++) w[f] += wide->input[i] * four_load(row + f * LANES);
+    if (i >= narrow->inputs) continue;
+    row = narrow->weights + i * LAYER_NARROW;
+#pragma GCC unroll 2
+    for (int f = 0; f < NARROW; f++) n[f] += narrow->input[i] * four_load(row + f * LANES);
+  }
+  memcpy(wide->sums, w, sizeof w);
+  memcpy(narrow->sums, n, sizeof n);
+}
+
 const struct kernels kernels_scalar = {
-    .name = "C", .block_sums = block_sums, .tones = tones, .correlate = correlate};
+    .name = "C", .block_sums = block_sums, .tones = tones, .correlate = correlate, .layers = layers};
 
 const struct kernels *kernels_best(void) {
   const struct kernels *k = kernels_avx2();

@@ -1,6 +1,6 @@
 /* The loops over samples that a vector unit does faster, behind one table of functions. The plain C of
- * dsp/kernels.c is the definition; every variant is integer arithmetic and gives the same bits
- * (tests/test_kernels.c).
+ * dsp/kernels.c is the definition; every variant is integer arithmetic, or float arithmetic in the same
+ * order without a fused multiplication, and gives the same bits (tests/test_kernels.c).
  *
  * Use: kernels_best() once, when a track begins, and its members from then on. A row of the table is
  * constant: no state, any thread. */
@@ -23,6 +23,14 @@ extern const uint16_t tone_hz[TONE_COUNT];
 /* cos and sin of 2 pi tone_hz[t] n / 800, in steps of 2^-11. */
 extern const int16_t tone_table[TONE_COUNT][2][TONE_SAMPLES];
 
+/* A layer of a network: `inputs` numbers, their weights input by input, and what the units add up to. */
+enum { LAYER_WIDE = 24, LAYER_NARROW = 8 }; /* units */
+struct layer {
+  const float *input, *weights;
+  size_t inputs;
+  float *sums;
+};
+
 struct kernels {
   const char *name;
   /* Sums over `blocks` neighbouring blocks of block_samples (at most 512) each; returns the greatest
@@ -33,6 +41,9 @@ struct kernels {
   /* sums[l] += sum over i of x[l + i] * y[i], i below CORRELATE_SAMPLES, exact. x has lags +
      CORRELATE_SAMPLES - 1 samples. Samples are -32767 and up: two products must fit 32 bits. */
   void (*correlate)(const int16_t *x, const int16_t y[CORRELATE_SAMPLES], size_t lags, int64_t *sums);
+  /* sums[u] += input[i] * weights[i * units + u], for i in ascending order, of two layers at once, as one alone
+     waits for its own sums. wide->inputs is at least narrow->inputs. */
+  void (*layers)(const struct layer *wide, const struct layer *narrow);
 };
 
 /* A block's samples in plain C: the definition of block_sums, and what is left over of a variant's

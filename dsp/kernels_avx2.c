@@ -110,8 +110,30 @@ static void correlate(const int16_t *x, const int16_t y[CORRELATE_SAMPLES], size
   kernels_scalar.correlate(x + l, y, lags - l, sums + l);
 }
 
+static inline __m256 weigh(__m256 sums, float input, const float *weights) {
+  return _mm256_add_ps(sums, _mm256_mul_ps(_mm256_set1_ps(input), _mm256_loadu_ps(weights)));
+}
+
+static void layers(const struct layer *wide, const struct layer *narrow) {
+  enum { EIGHT = 8 };
+  _Static_assert(LAYER_WIDE == 3 * EIGHT && (int)LAYER_NARROW == (int)EIGHT, "three registers and one");
+  __m256 a = _mm256_loadu_ps(wide->sums), b = _mm256_loadu_ps(wide->sums + EIGHT);
+  __m256 c = _mm256_loadu_ps(wide->sums + 2 * EIGHT), n = _mm256_loadu_ps(narrow->sums);
+  for (size_t i = 0; i < wide->inputs; i++) {
+    const float *row = wide->weights + i * LAYER_WIDE;
+    a = weigh(a, wide->input[i], row);
+    b = weigh(b, wide->input[i], row + EIGHT);
+    c = weigh(c, wide->input[i], row + 2 * EIGHT);
+    if (i < narrow->inputs) n = weigh(n, narrow->input[i], narrow->weights + i * LAYER_NARROW);
+  }
+  _mm256_storeu_ps(wide->sums, a);
+  _mm256_storeu_ps(wide->sums + EIGHT, b);
+  _mm256_storeu_ps(wide->sums + 2 * EIGHT, c);
+  _mm256_storeu_ps(narrow->sums, n);
+}
+
 static const struct kernels table = {
-    .name = "AVX2", .block_sums = block_sums, .tones = tones, .correlate = correlate};
+    .name = "AVX2", .block_sums = block_sums, .tones = tones, .correlate = correlate, .layers = layers};
 
 const struct kernels *kernels_avx2(void) {
   return __builtin_cpu_supports("avx2") ? &table : NULL;

@@ -56,8 +56,13 @@ static void correlate(const int16_t *x, const int16_t y[CORRELATE_SAMPLES], size
   }
 }
 
+/* The plain C goes in fours, a register of NEON. */
+static void layers(const struct layer *wide, const struct layer *narrow) {
+  kernels_scalar.layers(wide, narrow);
+}
+
 static const struct kernels table = {
-    .name = "NEON", .block_sums = block_sums, .tones = tones, .correlate = correlate};
+    .name = "NEON", .block_sums = block_sums, .tones = tones, .correlate = correlate, .layers = layers};
 
 const struct kernels *kernels_neon(void) {
   return &table;

@@ -22,6 +22,7 @@ unsigned long vad_bytes(void) {
 
 void vad_init(struct vad *v) {
   memset(v, 0, sizeof *v);
+  vad_model_init(&v->model);
 }
 
 static float probability(float log_odds) {

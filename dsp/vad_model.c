@@ -5,11 +5,10 @@
 #include "dsp/four.h"
 #include "dsp/vad_weights.h"
 
-enum { SETTLED_FOURS = VAD_SETTLED_HIDDEN / LANES, INSTANT_FOURS = VAD_INSTANT_HIDDEN / LANES };
-_Static_assert(VAD_SETTLED_HIDDEN % LANES == 0 && VAD_INSTANT_HIDDEN % LANES == 0 &&
-                   VAD_FEATURES % LANES == 0,
-               "whole fours");
-_Static_assert(VAD_INSTANT_INPUTS <= VAD_SETTLED_INPUTS, "one loop over both");
+_Static_assert(VAD_FEATURES % LANES == 0, "whole fours");
+_Static_assert((int)VAD_SETTLED_HIDDEN == (int)LAYER_WIDE && (int)VAD_INSTANT_HIDDEN == (int)LAYER_NARROW &&
+                   VAD_INSTANT_INPUTS <= VAD_SETTLED_INPUTS,
+               "the layers that the kernels know");
 
 /* Ages of the frames of a context mean, counted back from the newest frame. */
 struct span {
@@ -28,6 +27,11 @@ _Static_assert(sizeof settled_spans / sizeof *settled_spans + VAD_SLOW_MEANS == 
                "as many contexts as the settled network was trained with");
 _Static_assert(sizeof instant_spans / sizeof *instant_spans + VAD_SLOW_MEANS == VAD_INSTANT_CONTEXTS,
                "as many contexts as the instant network was trained with");
+
+void vad_model_init(struct vad_model *m) {
+  memset(m, 0, sizeof *m);
+  m->kernels = kernels_best();
+}
 
 void vad_model_take(struct vad_model *m, const float features[VAD_FEATURES]) {
   static const float rate[VAD_SLOW_MEANS] = {1.0f / 20.0f, 1.0f / 60.0f};
@@ -64,40 +68,21 @@ static void contexts(const struct vad_model *m, const struct span *spans, int co
   memcpy(input + count * VAD_FEATURES, m->slow, sizeof m->slow);
 }
 
-/* Each hidden unit is a sum over the inputs, one after the other; both networks go through theirs together,
- * since one alone waits for its own sums. */
-static void hidden_sums(const float settled_input[VAD_SETTLED_INPUTS], four settled[SETTLED_FOURS],
-                        const float instant_input[VAD_INSTANT_INPUTS], four instant[INSTANT_FOURS]) {
-  four s[SETTLED_FOURS], n[INSTANT_FOURS]; /* in registers: the loops over them are unrolled */
-  memcpy(s, vad_settled_hidden_bias, sizeof s);
-  memcpy(n, vad_instant_hidden_bias, sizeof n);
-  for (int i = 0; i < VAD_SETTLED_INPUTS; i++) {
-    const four *row = (const four *)(vad_settled_input + i * VAD_SETTLED_HIDDEN);
-#pragma GCC unroll 6
-    for (int f = 0; f < SETTLED_FOURS; f++) s[f] += settled_input[i] * row[f];
-    if (i >= VAD_INSTANT_INPUTS) continue;
-    row = (const four *)(vad_instant_input + i * VAD_INSTANT_HIDDEN);
-#pragma GCC unroll 2
-    for (int f = 0; f < INSTANT_FOURS; f++) n[f] += instant_input[i] * row[f];
-  }
-  memcpy(settled, s, sizeof s);
-  memcpy(instant, n, sizeof n);
-}
-
-static float output(const four *hidden, const float *weights, int fours, float bias) {
+static float output(const float *hidden, const float *weights, int units, float bias) {
   float z = bias;
-  for (int f = 0; f < fours; f++)
-    for (int lane = 0; lane < LANES; lane++)
-      z += (hidden[f][lane] > 0.0f ? hidden[f][lane] : 0.0f) * weights[f * LANES + lane];
+  for (int u = 0; u < units; u++) z += (hidden[u] > 0.0f ? hidden[u] : 0.0f) * weights[u];
   return z;
 }
 
 void vad_model_log_odds(const struct vad_model *m, struct vad_log_odds *out) {
-  float settled_input[VAD_SETTLED_INPUTS], instant_input[VAD_INSTANT_INPUTS];
-  four settled[SETTLED_FOURS], instant[INSTANT_FOURS];
+  float settled_input[VAD_SETTLED_INPUTS], settled[VAD_SETTLED_HIDDEN];
+  float instant_input[VAD_INSTANT_INPUTS], instant[VAD_INSTANT_HIDDEN];
   contexts(m, settled_spans, VAD_SETTLED_CONTEXTS - VAD_SLOW_MEANS, settled_input);
   contexts(m, instant_spans, VAD_INSTANT_CONTEXTS - VAD_SLOW_MEANS, instant_input);
-  hidden_sums(settled_input, settled, instant_input, instant);
-  out->settled = output(settled, vad_settled_output, SETTLED_FOURS, vad_settled_output_bias);
-  out->instant = output(instant, vad_instant_output, INSTANT_FOURS, vad_instant_output_bias);
+  memcpy(settled, vad_settled_hidden_bias, sizeof settled);
+  memcpy(instant, vad_instant_hidden_bias, sizeof instant);
+  m->kernels->layers(&(struct layer){settled_input, vad_settled_input, VAD_SETTLED_INPUTS, settled},
+                     &(struct layer){instant_input, vad_instant_input, VAD_INSTANT_INPUTS, instant});
+  out->settled = output(settled, vad_settled_output, VAD_SETTLED_HIDDEN, vad_settled_output_bias);
+  out->instant = output(instant, vad_instant_output, VAD_INSTANT_HIDDEN, vad_instant_output_bias);
 }

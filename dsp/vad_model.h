@@ -1,10 +1,11 @@
 /* From features to log-odds of speech: context means and two small networks. Private to the voice
  * detector.
  *
- * Use: vad_model_take() each frame's features, then vad_model_log_odds(). */
+ * Use: vad_model_init(), vad_model_take() each frame's features, then vad_model_log_odds(). */
 #ifndef DSP_VAD_MODEL_H
 #define DSP_VAD_MODEL_H
 
+#include "dsp/kernels.h"
 #include "dsp/vad_features.h"
 
 enum {
@@ -15,13 +16,14 @@ enum {
 };
 _Static_assert(VAD_RING == VAD_LOOK_AHEAD + 1 + VAD_PAST, "the ring holds what the contexts reach");
 
-/* Zeroed is its first state. */
 struct vad_model {
+  const struct kernels *kernels;
   float ring[VAD_RING][VAD_FEATURES];
   unsigned newest; /* place in the ring */
   float slow[VAD_SLOW_MEANS][VAD_FEATURES];
 };
 
+void vad_model_init(struct vad_model *m);
 void vad_model_take(struct vad_model *m, const float features[VAD_FEATURES]);
 /* The features of the frame before once more: for frames that never came and beyond the end. */
 void vad_model_repeat(struct vad_model *m);

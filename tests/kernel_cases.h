@@ -66,4 +66,30 @@ static inline void kernel_fill(const struct kernel_case *c, uint32_t *seed, int1
   if (c->input == INPUT_ONE) pcm[kernel_random(seed) % (c->block_samples * KERNEL_BLOCKS)] = -32768;
 }
 
+/* As many inputs as the voice detector's networks have, and borders. */
+static const struct layer_case {
+  size_t wide, narrow; /* inputs */
+} layer_cases[] = {{336, 224}, {1, 1}, {7, 0}, {0, 0}, {5, 5}};
+enum { LAYER_CASES = sizeof layer_cases / sizeof layer_cases[0], LAYER_INPUTS_MAX = 336 };
+
+struct layer_input {
+  float wide[LAYER_INPUTS_MAX], wide_weights[LAYER_INPUTS_MAX * LAYER_WIDE], wide_sums[LAYER_WIDE];
+  float narrow[LAYER_INPUTS_MAX], narrow_weights[LAYER_INPUTS_MAX * LAYER_NARROW], narrow_sums[LAYER_NARROW];
+};
+
+/* Of every size between 2^-24 and 2^24: where the order of a sum or a fused product shows. */
+static inline void layer_fill(struct layer_input *to, uint32_t *seed) {
+  for (size_t i = 0; i < sizeof *to; i += sizeof(float)) {
+    uint32_t bits = kernel_random(seed) << 16 | kernel_random(seed),
+             exponent = 127 - 24 + kernel_random(seed) % 48;
+    bits = (bits & 0x807fffff) | exponent << 23;
+    memcpy((char *)to + i, &bits, sizeof bits);
+  }
+}
+
+static inline void layer_run(const struct kernels *k, const struct layer_case *c, struct layer_input *on) {
+  k->layers(&(struct layer){on->wide, on->wide_weights, c->wide, on->wide_sums},
+            &(struct layer){on->narrow, on->narrow_weights, c->narrow, on->narrow_sums});
+}
+
 #endif

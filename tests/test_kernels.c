@@ -106,6 +106,33 @@ static void products_of_full_scale_fit(void **state) {
 /* ---- by hand ----------------------------------------------------------------------------------- */
 
 /* The definition itself, by numbers that a hand can check. */
+/* One number at a time. */
+static void weigh(const float *input, const float *weights, size_t inputs, size_t units, float *to) {
+  for (size_t i = 0; i < inputs; i++)
+    for (size_t u = 0; u < units; u++) {
+      volatile float product = input[i] * weights[i * units + u];
+      to[u] += product;
+    }
+}
+
+static void layers_are_equal(void **state) {
+  (void)state;
+  static struct layer_input given, expected, found;
+  uint32_t seed = 6;
+  for (int c = 0; c < LAYER_CASES; c++)
+    for (int round = 0; round < 200; round++) {
+      layer_fill(&given, &seed);
+      expected = given;
+      weigh(given.wide, given.wide_weights, layer_cases[c].wide, LAYER_WIDE, expected.wide_sums);
+      weigh(given.narrow, given.narrow_weights, layer_cases[c].narrow, LAYER_NARROW, expected.narrow_sums);
+      for (int v = -1; v < variant_count; v++) {
+        found = given;
+        layer_run(v < 0 ? &kernels_scalar : variants[v], &layer_cases[c], &found);
+        assert_memory_equal(&found, &expected, sizeof expected);
+      }
+    }
+}
+
 static void plain_c_is_right(void **state) {
   (void)state;
   int16_t pcm[160] = {3, -4, [16] = -32768, [159] = 5};
@@ -142,9 +169,13 @@ static void the_best_one_is_there(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(block_sums_are_equal),  cmocka_unit_test(tones_are_equal),
-      cmocka_unit_test(plain_c_is_right),      cmocka_unit_test(the_table_is_cosines_and_sines),
-      cmocka_unit_test(products_are_exact),    cmocka_unit_test(products_of_full_scale_fit),
+      cmocka_unit_test(block_sums_are_equal),
+      cmocka_unit_test(tones_are_equal),
+      cmocka_unit_test(layers_are_equal),
+      cmocka_unit_test(plain_c_is_right),
+      cmocka_unit_test(the_table_is_cosines_and_sines),
+      cmocka_unit_test(products_are_exact),
+      cmocka_unit_test(products_of_full_scale_fit),
       cmocka_unit_test(the_best_one_is_there),
   };
   return cmocka_run_group_tests(tests, find_variants, NULL);

@@ -76,7 +76,7 @@ static double instant_directly(int t) {
 static void networks_are_the_direct_sums(void **state) {
   (void)state;
   struct vad_model m;
-  memset(&m, 0, sizeof m);
+  vad_model_init(&m);
   fill_history();
   for (int t = 0; t < FRAMES; t++) {
     vad_model_take(&m, history[t]);
@@ -91,8 +91,8 @@ static void networks_are_the_direct_sums(void **state) {
 static void a_repeat_is_the_same_features_again(void **state) {
   (void)state;
   struct vad_model a, b;
-  memset(&a, 0, sizeof a);
-  memset(&b, 0, sizeof b);
+  vad_model_init(&a);
+  vad_model_init(&b);
   fill_history();
   for (int t = 0; t < 40; t++) {
     vad_model_take(&a, history[t / 2]);

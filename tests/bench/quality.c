@@ -159,6 +159,14 @@ static void step_case(void) {
         kernels->block_sums(kernel_input, kernel_case->block_samples, KERNEL_BLOCKS, block) + block[3].square;
 }
 
+static struct layer_input layer_input;
+
+static void step_layers(void) {
+  struct layer_input *on = &layer_input;
+  for (int f = 0; f < FRAMES; f++) layer_run(kernels, &layer_cases[0], on);
+  sink += on->wide_sums[0] != 0 && on->narrow_sums[0] != 0;
+}
+
 static void time_kernels(const struct kernels *k) {
   char what[80];
   uint32_t seed = 3;
@@ -170,6 +178,9 @@ static void time_kernels(const struct kernels *k) {
     snprintf(what, sizeof what, "  block_sums, %s: %s", k->name, kernel_case->name);
     time_step(step_case, what, FRAMES, "frame");
   }
+  layer_fill(&layer_input, &seed);
+  snprintf(what, sizeof what, "  layers of the voice detector's networks, %s", k->name);
+  time_step(step_layers, what, FRAMES, "10 ms");
   snprintf(what, sizeof what, "  tones, %s", k->name);
   time_step(step_tones, what, FRAMES, "frame");
 }
