@@ -1,6 +1,7 @@
 /* A connection that became a WebSocket: the upgrade, pings both ways, the closing handshake. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "agent/clock.h"
 #include "agent/server_internal.h"
@@ -221,7 +222,16 @@ int64_t ws_deadline_ms(const struct conn *c) {
   return check < silence ? check : silence;
 }
 
+/* We were busy, or stopped, ourselves: what lies in the socket was said in time. */
+static bool bytes_wait(const struct conn *c) {
+  int bytes = 0;
+  return !c->blocked && ioctl(lws_get_socket_fd(c->wsi), FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
 void ws_timeout(struct conn *c, int64_t now_ms) {
+  if (c->state == CONN_WEBSOCKET && now_ms >= c->last_rx_ms + c->server->limits.ws_silence_ms &&
+      bytes_wait(c))
+    c->last_rx_ms = now_ms;
   if (c->state == CONN_WS_CLOSING || now_ms >= c->last_rx_ms + c->server->limits.ws_silence_ms) {
     conn_kill(c);
     return;

@@ -26,7 +26,7 @@
 
 #include "agent/rfc6455.h"
 
-enum { PATIENCE_MS = 10000, BIG_BYTES = 6 * 1024 * 1024, LOG_BYTES = 8192 };
+enum { PATIENCE_MS = 30000, BIG_BYTES = 6 * 1024 * 1024, LOG_BYTES = 8192 };
 #define HOST "Host: a\r\n"
 
 /* ---- the server under test and what its handlers saw ---- */
@@ -116,7 +116,14 @@ static inline void on_refused(void *arg, int status) {
 }
 
 static const struct server_limits LIMITS = {
-    .head_max_bytes = 16 * 1024, .body_max_bytes = 1024 * 1024, .request_max_ms = 10000};
+    .head_max_bytes = 16 * 1024,
+    .body_max_bytes = 1024 * 1024,
+    .request_max_ms = 60000, /* what a test does not speak of outlasts its patience */
+    .idle_max_ms = 60000,
+    .write_max_ms = 60000,
+    .ws_close_ms = 60000,
+    .linger_ms = 60000,
+    .handshake_max_s = 60};
 
 static inline void make_certificate(struct fixture *f, const char *name) {
   EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -297,6 +304,8 @@ static inline void say_bytes(struct client *c, const char *data, size_t bytes) {
     ssize_t n = c->ssl ? SSL_write(c->ssl, data + at, (int)(bytes - at))
                        : send(c->fd, data + at, bytes - at, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n > 0) at += (size_t)n;
+    if (n < 0 && !c->ssl && errno != EAGAIN && errno != EINTR)
+      fail_msg("%zu of %zu bytes said: %s; log: %s", at, bytes, strerror(errno), c->f->log);
     uv_run(&c->f->loop, UV_RUN_NOWAIT);
   }
 }

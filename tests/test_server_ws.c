@@ -1,6 +1,10 @@
 /* WebSockets over real sockets. */
 #include "tests/server_fixture.h"
 
+#include <linux/sockios.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+
 static void test_upgrade_and_echo_of_close(void **state) {
   (void)state;
   struct fixture *f = start(&LIMITS, false);
@@ -208,14 +212,22 @@ static void test_our_pings_and_silence(void **state) {
   limits.ws_ping_ms = 10;
   limits.ws_silence_ms = 400;
   struct fixture *f = start(&limits, false);
-  struct client *c = websocket(f);
-  uint64_t began = uv_hrtime();
-  while (uv_hrtime() - began < 450 * 1000000) {
-    if (!c->ended && f->messages < 60) say_frame(c, 0x81, "x", 1);
-    turn(c);
-    assert_false(c->ended);
-    if (f->messages >= 60) f->messages = 0;
-  }
+  struct client *c = NULL;
+  uint64_t patience = uv_hrtime() + PATIENCE_MS * 1000000ull;
+  do { /* a machine that kept us ourselves silent for so long: once more */
+    if (c) hang_up(c);
+    uint64_t began = uv_hrtime(), heard = began; /* not later than what the server heard last */
+    c = websocket(f);
+    while (!c->ended && uv_hrtime() - began < 450 * 1000000) {
+      uint64_t said = uv_hrtime();
+      f->messages = 0;
+      say_frame(c, 0x81, "x", 1);
+      turn(c);
+      if (f->messages > 0) heard = said;
+    }
+    if (c->ended) assert_true(uv_hrtime() - heard >= 399 * 1000000);
+  } while (c->ended && uv_hrtime() < patience);
+  assert_false(c->ended);
   char pings[20];
   ping_frame(pings, 1);
   ping_frame(pings + 10, 2);
@@ -224,6 +236,27 @@ static void test_our_pings_and_silence(void **state) {
   f->log[0] = '\0';
   WAIT(c, c->ended);
   assert_string_equal(f->log, "closed 1006;");
+  hang_up(c);
+  stop(f);
+}
+
+/* A loop that was stopped longer than the silence it allows (an agent's machine that stood still) reads first. */
+static void test_what_waits_to_be_read_is_no_silence(void **state) {
+  (void)state;
+  struct server_limits limits = LIMITS;
+  limits.ws_silence_ms = 1000;
+  struct fixture *f = start(&limits, false);
+  struct client *c = websocket(f);
+  char text[RFC6455_HEADER_MAX_BYTES + 1];
+  size_t bytes = frame(text, 0x81, "x", 1);
+  int left = 1;
+  assert_int_equal(send(c->fd, text, bytes, MSG_NOSIGNAL), bytes);
+  while (left > 0) assert_int_equal(ioctl(c->fd, SIOCOUTQ, &left), 0); /* it is in the server's socket */
+  for (uint64_t end = uv_hrtime() + 1050 * 1000000; uv_hrtime() < end;) sched_yield();
+  WAIT(c, f->messages == 1 || c->ended);
+  assert_string_equal(f->log, "text(x);");
+  WAIT(c, c->ended); /* and then it is silence */
+  assert_string_equal(f->log, "text(x);closed 1006;");
   hang_up(c);
   stop(f);
 }
@@ -329,6 +362,7 @@ int main(void) {
       cmocka_unit_test(test_largest_message),
       cmocka_unit_test(test_pongs),
       cmocka_unit_test(test_our_pings_and_silence),
+      cmocka_unit_test(test_what_waits_to_be_read_is_no_silence),
       cmocka_unit_test(test_more_pings_while_messages_come),
       cmocka_unit_test(test_pongs_tell_the_round_trip),
       cmocka_unit_test(test_the_kernel_tells_of_the_connection),
