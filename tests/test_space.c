@@ -309,8 +309,10 @@ static void the_oldest_make_room(void **state) {
     if (percent(b) > most) most = percent(b);
   }
   assert_in_range(most, 80, 102);
+  assert_in_range(percent(b), 70, 102); /* no more goes than the room needs */
+  shut(b);                              /* else its thread goes on letting go between two countings */
   int left = count(b, "calllogs"), facts = count(b, "events");
-  assert_in_range(left, 50, MANY - 100);
+  assert_in_range(left, 130, MANY - 100);
   assert_true(facts <= left);
   /* What is left are the newest, in one row. */
   assert_int_equal(count(b, "calllogs WHERE leg = 'leg-399'"), 1);
