@@ -195,6 +195,13 @@ static inline size_t calls_of(struct place *p) {
   return calls;
 }
 
+static inline size_t looks_of(struct place *p) {
+  pthread_mutex_lock(&p->mutex);
+  size_t looks = p->looks;
+  pthread_mutex_unlock(&p->mutex);
+  return looks;
+}
+
 static inline void await_calls(struct rig *r, size_t calls) {
   for (int64_t end = now_ms() + DEADLINE_MS; calls_of(&r->place) < calls; pause_briefly())
     if (now_ms() > end) fail_msg("no call %zu", calls);

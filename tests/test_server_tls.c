@@ -88,10 +88,18 @@ static void test_tls_handshake_timeout_ends_with_it(void **state) {
   limits.handshake_max_s = 1;
   limits.ws_ping_ms = 100;
   struct fixture *f = start(&limits, true);
-  struct client *c = dial(f), *mute = dial(f);
-  secure(c, 0, "\x08http/1.1", 9);
-  assert_true(handshake(c));
-  upgrade(c, UPGRADE("/media"));
+  struct client *c = NULL, *mute = dial(f);
+  for (int tries = 0; tries < 20 && (!c || c->ended);
+       tries++) { /* a busy machine may itself need the second */
+    if (c) hang_up(c);
+    c = dial(f);
+    secure(c, 0, "\x08http/1.1", 9);
+    c->ended = !handshake(c);
+    if (c->ended) continue;
+    say(c, UPGRADE("/media"));
+    WAIT(c, c->ended || c->got_bytes >= strlen(SWITCHED));
+  }
+  assert_memory_equal(c->got, SWITCHED, strlen(SWITCHED));
   clear(c);
   WAIT(mute, mute->ended);
   WAIT(c, c->got_bytes >= 2 * 15); /* pings */

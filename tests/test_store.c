@@ -21,15 +21,13 @@ static void a_repeated_event_is_a_duplicate_also_after_reopening(void **state) {
 static void two_of_the_same_in_one_batch(void **state) {
   struct bench *b = *state;
   bench_open(b);
-  sqlite3 *other = bench_connect(b);
-  bench_sql(other, "BEGIN IMMEDIATE");
+  bench_hold(b);
   for (uint64_t i = 1; i <= 2; i++) {
     struct store_request r = an_event("leg", "e1", "x");
     r.ticket = i;
     assert_int_equal(store_submit(b->store, &r), 0);
   }
-  bench_sql(other, "ROLLBACK");
-  sqlite3_close(other);
+  bench_release(b);
   bench_await(b, 2);
   assert_int_equal(b->answers[0].status, STORE_DONE);
   assert_int_equal(b->answers[1].status, STORE_DUPLICATE);
@@ -173,8 +171,7 @@ static void many_requests_share_few_commits(void **state) {
   struct store_stats stats;
   char id[16];
   bench_open(b);
-  sqlite3 *other = bench_connect(b);
-  bench_sql(other, "BEGIN IMMEDIATE"); /* all pile up behind it */
+  bench_hold(b); /* all pile up behind it */
   for (uint64_t i = 1; i <= 2000; i++) {
     snprintf(id, sizeof id, "e%llu", (unsigned long long)i);
     struct store_request r = an_event("leg", id, "body");
@@ -183,8 +180,7 @@ static void many_requests_share_few_commits(void **state) {
   }
   store_stats(b->store, &stats);
   assert_int_equal(stats.queued, 2000);
-  bench_sql(other, "ROLLBACK");
-  sqlite3_close(other);
+  bench_release(b);
   bench_await(b, 2000);
   for (size_t i = 0; i < 2000; i++) {
     assert_int_equal(b->answers[i].ticket, i + 1);
@@ -202,13 +198,11 @@ static void many_requests_share_few_commits(void **state) {
 static void a_full_queue_says_so(void **state) {
   struct bench *b = *state;
   assert_int_equal(bench_open_with(b, 8), 0);
-  sqlite3 *other = bench_connect(b);
-  bench_sql(other, "BEGIN IMMEDIATE");
+  bench_hold(b);
   struct store_request r = a_part("leg", "p", 0, true, "");
   for (r.n = r.ticket = 1; r.n <= 8; r.n++, r.ticket++) assert_int_equal(store_submit(b->store, &r), 0);
   assert_int_equal(store_submit(b->store, &r), -EAGAIN);
-  bench_sql(other, "ROLLBACK");
-  sqlite3_close(other);
+  bench_release(b);
   bench_await(b, 8);
   assert_int_equal(store_submit(b->store, &r), 0);
   bench_await(b, 9);

@@ -96,16 +96,14 @@ static void a_disk_that_is_full_for_a_while(void **state) {
   bench_open(b);
   assert_int_equal(bench_ask(b, an_event("leg", "before", "x"))->status, STORE_DONE);
   limit_files(4096);
-  sqlite3 *other = bench_connect(b);
-  bench_sql(other, "BEGIN IMMEDIATE");
+  bench_hold(b);
   const char *const ids[] = {"new", "before", "new too"};
   for (uint64_t i = 0; i < 3; i++) {
     struct store_request r = an_event("leg", ids[i], "x");
     r.ticket = i + 1;
     assert_int_equal(store_submit(b->store, &r), 0);
   }
-  bench_sql(other, "ROLLBACK");
-  sqlite3_close(other);
+  bench_release(b);
   b->count = 0;
   bench_await(b, 3);
   assert_int_equal(b->answers[0].status, STORE_FAILED);
@@ -165,14 +163,14 @@ static void a_request_that_fails_alone_leaves_the_others(void **state) {
   bench_sql(other,
             "CREATE TRIGGER refuse BEFORE INSERT ON events WHEN NEW.id = 'bad'"
             " BEGIN SELECT RAISE(ABORT, 'not this one'); END");
-  bench_sql(other, "BEGIN IMMEDIATE");
+  bench_hold(b);
   const char *const ids[] = {"good", "bad", "fine"};
   for (uint64_t i = 0; i < 3; i++) {
     struct store_request r = an_event("leg", ids[i], "x");
     r.ticket = i + 1;
     assert_int_equal(store_submit(b->store, &r), 0);
   }
-  bench_sql(other, "ROLLBACK");
+  bench_release(b);
   bench_await(b, 3);
   assert_int_equal(b->answers[0].status, STORE_DONE);
   assert_int_equal(b->answers[1].status, STORE_FAILED);
