@@ -38,6 +38,8 @@ struct serve {
   uv_loop_t loop;
   uv_async_t wake; /* from the store's thread */
   uv_timer_t tick;
+  int64_t tick_due_us; /* monotonic */
+  int put_offs;        /* of the tick, in a row */
   uv_signal_t term, interrupt, hangup;
   uv_timer_t deadline; /* of the drain, then of the end */
   struct server *server;

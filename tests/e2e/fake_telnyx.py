@@ -105,6 +105,7 @@ class Stream:
     def __init__(self, agent, call, path="/telnyx/media", headers=None, scheme="ws", ssl=None, connect=True):
         self.agent, self.call = agent, call
         self.stream_id = str(uuid.uuid4())
+        self.longest_pause_s = 0  # of play()
         self.sequence = itertools.count(1)
         self.chunks = {"inbound": itertools.count(1), "outbound": itertools.count(1)}
         self.uri = f"{scheme}://{agent.public}{path}"
@@ -204,9 +205,11 @@ class Stream:
 
     def play(self, sound, seconds, ptime_ms=20):
         """Both tracks in real time, one frame each packet time; late ones follow at once."""
-        begin = time.monotonic()
+        begin = before = time.monotonic()
         for i in range(int(seconds * 1000) // ptime_ms):
             self.send(*[self.frame(sound[track](i), track) for track in sound])
+            now_s = time.monotonic()
+            self.longest_pause_s, before = max(self.longest_pause_s, now_s - before), now_s
             pause = begin + (i + 1) * ptime_ms / 1000 - time.monotonic()
             if pause > 0:
                 time.sleep(pause)  # Telnyx's own pace, not a wait for the agent
