@@ -134,8 +134,8 @@ class Agent:
         assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.log_text()}"
         return None
 
-    def stop(self, within_s=5):
-        """SIGTERM: the contract's end. Returns the seconds it took."""
+    def stop(self, within_s=DEADLINE_S):
+        """SIGTERM: the contract's end. Returns the seconds it took; `within_s` where those are the matter."""
         begin = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -241,6 +241,14 @@ class Agent:
     def _if(self, leg, condition):
         document = self.leg(leg)
         return document if document and condition(document) else None
+
+    def on_disk(self, call, holds):
+        """The stored CallLog once it holds; the row itself follows its facts."""
+        def look():
+            there = any(row["callLogId"] == call.id for row in self.stored())
+            document = self.stored(call.id) if there else None
+            return document if document and holds(document) else None
+        return until(f"the CallLog of {call.leg} on disk", look)
 
     def stored(self, identity=None):
         """What `sidetone calls` says of the store: rows, or one document."""

@@ -1,5 +1,6 @@
 """A service manager of the tests' own: the socket that sd_notify(3) speaks to."""
 import socket
+import threading
 import time
 
 from harness import Agent, environment, until
@@ -10,21 +11,26 @@ class Manager:
 
     def __init__(self, folder):
         self.path = str(folder / "notify")
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
         self.words = []  # (monotonic seconds, {name: value})
+        # All the while: the kernel keeps few words (net.unix.max_dgram_qlen, 10), and who says one more waits.
+        self.thread = threading.Thread(target=self._listen, daemon=True)
+        self.thread.start()
 
     def close(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", self.path)
+        self.thread.join()
         self.socket.close()
 
-    def hear(self):
-        """Takes in what has come; gives all there is."""
-        while True:
-            try:
-                text = self.socket.recv(4096).decode()
-            except BlockingIOError:
-                return self.words
+    def _listen(self):
+        while text := self.socket.recv(4096).decode():
             self.words.append((time.monotonic(), dict(line.split("=", 1) for line in text.splitlines())))
+
+    def hear(self):
+        """All there is so far."""
+        return list(self.words)
 
     def heard(self, name, value=None):
         """Every word that holds name=value, oldest first."""

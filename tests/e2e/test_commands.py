@@ -122,7 +122,7 @@ def test_after_a_crash_a_leg_that_is_up_is_streamed_again(agent, api):
     first = api.wait("streaming_start")[0]
     stream = call.stream(path="/telnyx/media", headers={"x-telnyx-streaming-auth-token": TOKEN}).start().media(100)
     stream.sync()
-    until("the part on disk", lambda: agent.stored(call.id))
+    agent.on_disk(call, lambda d: d["metadata"]["sidetone"].get("media"))
     agent.kill()
     agent.start()
     assert api.wait("call")[0]["path"].endswith(urllib.parse.quote(call.leg, safe=""))

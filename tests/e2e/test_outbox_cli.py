@@ -166,12 +166,12 @@ def test_a_running_agent_sees_retries_and_drops(make_agent, signer):
     assert 0 < agent.metric("sidetone_outbox_oldest_seconds", sink="mongo") < 60
     assert agent.metric("sidetone_outbox_oldest_seconds", sink="redis_alerts") == 0
     File(agent).set(1, 20, "odd", mongo=DEAD)
-    until("a dead row", lambda: rows("dead") == 1, 2)
+    until("a dead row", lambda: rows("dead") == 1)
     assert rows("pending") == total - 1
     outbox(agent, "retry", "all")
-    until("no dead row", lambda: rows("dead") == 0 and rows("pending") == total, 2)
+    until("no dead row", lambda: rows("dead") == 0 and rows("pending") == total)
     outbox(agent, "drop", "1")
-    until("a dropped row", lambda: rows("pending") == total - 1, 2)
+    until("a dropped row", lambda: rows("pending") == total - 1)
     assert rows("pending", "redis_queue") == total - 1
 
 

@@ -27,7 +27,7 @@ def acl_url(server):
     return f"redis://agent:secret@127.0.0.1:{server.port}"
 
 
-def check(url, prefix="sidetone:", timeout_ms=1000):
+def check(url, prefix="sidetone:", timeout_ms=10000):
     done = subprocess.run([str(TOOL), url, prefix, str(timeout_ms)], capture_output=True, text=True, timeout=60, check=False)
     harness.assert_no_sanitizer(done.stderr)
     assert "secret" not in done.stdout

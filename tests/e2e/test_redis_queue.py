@@ -6,7 +6,7 @@ import pytest
 import redis as redis_py
 
 from fake_telnyx import Call
-from harness import until
+from harness import DEADLINE_S, until
 from redis_tools import Queue, entries, queued_legs
 
 
@@ -67,7 +67,7 @@ def test_a_server_that_hangs_costs_the_timeout(redis_server):
             begin = time.monotonic()
             (result, kind, _) = queue.deliver([(2, "leg2")], 2)[2]
             assert (result, kind) == ("away", "timeout")
-            assert time.monotonic() - begin < 2
+            assert time.monotonic() - begin < DEADLINE_S  # and without it never
         finally:
             redis_server.resume()
         queue.add([2])
@@ -268,7 +268,7 @@ def test_flushall(redis_server):
         queue.looked(0)
         queue.add(range(1, 4))
         client.flushall()
-        assert until("the loss is seen", lambda: queue.look(3) == 0, deadline_s=15)  # every 10 s
+        assert until("the loss is seen", lambda: queue.look(3) == 0, deadline_s=30)  # every 10 s
         queue.add(range(1, 4))
     assert queued_legs(client) == ["leg1", "leg2", "leg3"]
     assert client.xinfo_groups("sidetone:calllogs")[0]["name"] == "loader"
@@ -516,7 +516,9 @@ def test_the_agent_fills_a_lost_tail(make_agent, signer, redis_server):
 def test_above_queue_max_the_agent_says_so(make_agent, signer, redis_server):
     agent = make_agent(f"redis.url={redis_server.url}", "redis.queue_max=2", signer=signer)
     client = redis_server.client()
-    until("two", lambda: ended_call(agent) and client.xlen("sidetone:calllogs") == 2)
+    for _ in range(2):
+        ended_call(agent)
+    until("two", lambda: client.xlen("sidetone:calllogs") == 2)
     waiting = ended_call(agent)
     body = until("degraded", lambda: (b if (b := agent.get("/readyz").json())["status"] == "degraded" else None))
     assert any("queue_max" in r["text"] for r in body["reasons"])

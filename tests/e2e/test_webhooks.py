@@ -82,7 +82,7 @@ def spoilt(how, signer, body, at):
         "a timestamp beyond all time": (body, timestamp("9" * 40)),
         "a timestamp of milliseconds": (body, timestamp(str(at * 1000))),
         "stale": (body, signer.headers(body, at - 303)),
-        "from the future": (body, signer.headers(body, at + 303)),
+        "from the future": (body, signer.headers(body, at + 360)),
     }[how]
 
 

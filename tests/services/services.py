@@ -81,7 +81,7 @@ class Server:
             self.process = None
             if fixed:
                 break
-            self.port = None
+            self.port = self.bus_port = None
         raise AssertionError(f"{type(self).__name__} ended by itself: {self.log_text()[-2000:]}")
 
     def _choose_port(self):
