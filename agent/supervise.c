@@ -10,6 +10,7 @@
 
 #include "agent/clock.h"
 #include "agent/log.h"
+#include "agent/notify.h"
 
 /* ---- the registry ---------------------------------------------------------------------------- */
 
@@ -69,22 +70,19 @@ const char *supervise_overdue(int64_t now_us, int64_t *quiet_ms) {
 /* ---- the words ------------------------------------------------------------------------------- */
 
 struct supervisor {
+  struct notify notify;
   uv_timer_t feed;
+  int handles; /* to be closed before it goes */
   bool withheld;
   char status[256]; /* as told last */
 };
-
-/* A manager that cannot be reached has its own ways to notice. */
-static void tell(const char *words) {
-  (void)sd_notify(0, words);
-}
 
 static void on_feed(uv_timer_t *timer) {
   struct supervisor *s = timer->data;
   int64_t quiet_ms = 0;
   const char *stuck = supervise_overdue(clock_mono_us(), &quiet_ms);
   if (stuck == NULL) {
-    tell("WATCHDOG=1");
+    notify_say(&s->notify, "WATCHDOG=1", false);
   } else if (!s->withheld) {
     log_event(LOG_ERROR, NULL, "a loop is stuck: the watchdog is not fed", LOG_TEXT("loop", stuck),
               LOG_INT("quiet_ms", quiet_ms));
@@ -96,7 +94,9 @@ struct supervisor *supervisor_create(uv_loop_t *loop) {
   uint64_t interval_us = 0;
   struct supervisor *s = calloc(1, sizeof *s);
   if (s == NULL) return NULL;
+  notify_init(&s->notify, loop);
   uv_timer_init(loop, &s->feed);
+  s->handles = 2;
   s->feed.data = s;
   if (sd_watchdog_enabled(0, &interval_us) <= 0) return s;
   uint64_t every_ms = interval_us / 2000 > 0 ? interval_us / 2000 : 1;
@@ -112,28 +112,26 @@ void supervisor_ready(struct supervisor *s, const char *status) {
   char words[sizeof s->status + 32];
   keep_status(s, status);
   snprintf(words, sizeof words, "READY=1\nSTATUS=%s", s->status);
-  tell(words);
+  notify_say(&s->notify, words, true);
 }
 
 void supervisor_reloading(struct supervisor *s) {
   char words[128];
-  (void)s;
   snprintf(words, sizeof words, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_mono_us());
-  tell(words);
+  notify_say(&s->notify, words, true);
 }
 
 void supervisor_stopping(struct supervisor *s, const char *status) {
   char words[sizeof s->status + 32];
   keep_status(s, status);
   snprintf(words, sizeof words, "STOPPING=1\nSTATUS=%s", s->status);
-  tell(words);
+  notify_say(&s->notify, words, true);
 }
 
 void supervisor_extend(struct supervisor *s, int64_t ms) {
   char words[64];
-  (void)s;
   snprintf(words, sizeof words, "EXTEND_TIMEOUT_USEC=%" PRId64, ms * 1000);
-  tell(words);
+  notify_say(&s->notify, words, true);
 }
 
 void supervisor_status(struct supervisor *s, const char *status) {
@@ -141,13 +139,16 @@ void supervisor_status(struct supervisor *s, const char *status) {
   if (strncmp(s->status, status, sizeof s->status - 1) == 0) return;
   keep_status(s, status);
   snprintf(words, sizeof words, "STATUS=%s", s->status);
-  tell(words);
+  notify_say(&s->notify, words, true);
 }
 
 static void on_closed(uv_handle_t *handle) {
-  free(handle->data);
+  struct supervisor *s = handle->data;
+  if (--s->handles == 0) free(s);
 }
 
 void supervisor_destroy(struct supervisor *s) {
-  if (s != NULL) uv_close((uv_handle_t *)&s->feed, on_closed);
+  if (s == NULL) return;
+  notify_close(&s->notify, s, on_closed);
+  uv_close((uv_handle_t *)&s->feed, on_closed);
 }

@@ -187,6 +187,33 @@ static void a_broken_promise_withholds_the_feed_until_it_is_mended(void **state)
   manager_end(&m);
 }
 
+/* A manager that does not read: the kernel keeps some words, nobody waits, and what matters comes later. */
+static void a_manager_that_does_not_read_holds_nobody_up(void **state) {
+  enum { MANY = 2000 }; /* more than net.unix.max_dgram_qlen allows anywhere */
+  struct manager m;
+  char status[32], last[512] = "", before[512] = "";
+  const char *word;
+  (void)state;
+  manager_begin(&m, NULL);
+  supervisor_ready(m.supervisor, "0");
+  for (int i = 1; i <= MANY; i++) {
+    snprintf(status, sizeof status, "%d", i);
+    supervisor_status(m.supervisor, status);
+  }
+  supervisor_stopping(m.supervisor, "end");
+  assert_string_equal(heard(&m), "READY=1\nSTATUS=0");
+  for (int64_t end_us = clock_mono_us() + 20LL * SECOND_US;
+       clock_mono_us() < end_us && strncmp(last, "STOP", 4) != 0;) {
+    uv_run(&m.loop, UV_RUN_NOWAIT);
+    if (*(word = heard(&m)) == '\0') continue;
+    memcpy(before, last, sizeof before);
+    memcpy(last, word, strlen(word) + 1);
+  }
+  assert_string_equal(last, "STOPPING=1\nSTATUS=end");
+  assert_string_equal(before, "STATUS=2000"); /* in order, the latest */
+  manager_end(&m);
+}
+
 static void a_watchdog_of_another_process_is_not_fed(void **state) {
   struct manager m;
   (void)state;
@@ -206,6 +233,7 @@ int main(void) {
       cmocka_unit_test(the_places_are_bounded_and_come_back),
       cmocka_unit_test(words_in_their_order),
       cmocka_unit_test(a_broken_promise_withholds_the_feed_until_it_is_mended),
+      cmocka_unit_test(a_manager_that_does_not_read_holds_nobody_up),
       cmocka_unit_test(a_watchdog_of_another_process_is_not_fed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
