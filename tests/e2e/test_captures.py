@@ -71,10 +71,14 @@ def tshark(path, ports):
     return streams
 
 
+def rows_of(path, streams):
+    ports = {int(stream[end].rpartition(":")[2]) for stream in streams for end in ("src", "dst")}
+    return tshark(path, ports)
+
+
 def compare(path, streams, same_in_all=False):
     """Our streams are tshark's, and so are the figures under rfc3550; with same_in_all our own are, too."""
-    ports = {int(stream[end].rpartition(":")[2]) for stream in streams for end in ("src", "dst")}
-    theirs, ours = tshark(path, ports), digits(path)
+    theirs, ours = rows_of(path, streams), digits(path)
     assert {(s["ssrc"], s["src"]) for s in streams} == set(theirs) == set(ours)
     for stream in streams:
         packets, lost, mean, top = theirs[stream["ssrc"], stream["src"]]
@@ -215,27 +219,20 @@ def test_calls_of_the_shared_data(name, tmp_path):
         assert [[digit["digit"] for digit in stream.get("dtmf", [])] for stream in streams] == [[], ["3"]]
 
 
-def recorded(folder, actions, ms, payload_type, name, is_whole):
-    """The capture of a call and its streams. A sipp that a busy machine stops sends late, or skips: by tshark's packets,
-    lost and greatest jitter of each stream it has not."""
-    for _ in range(5):
-        path = sipp_calls.record(folder, actions, ms, payload_type, name)
-        streams = analyze(path)
-        ports = {int(stream[end].rpartition(":")[2]) for stream in streams for end in ("src", "dst")}
-        if is_whole([(ssrc, packets, lost, float(top)) for (ssrc, _), (packets, lost, _, top) in tshark(path, ports).items()]):
-            return path, streams
-    raise AssertionError("sipp was late in each of five calls")
-
-
 def test_a_call_of_sipp_with_streamed_sound(tmp_path):
+    """A sipp that a busy machine stops for a moment sends late, or leaves packets out: by tshark's figures."""
     (tmp_path / "sound.raw").write_bytes(random.Random(SEED).randbytes(8000))
-    stream = 'rtp_stream="sound.raw,-1,0,PCMU/8000"'
-    path, streams = recorded(tmp_path, [stream, stream], 6000, 0, "PCMU",
-                             lambda found: all(packets > 250 and lost == 0 and top < 3 for _, packets, lost, top in found))
-    assert len(streams) == 2 and all(stream["packets"] > 250 for stream in streams)
+    sound = 'rtp_stream="sound.raw,-1,0,PCMU/8000"'
+    path = sipp_calls.record(tmp_path, [sound, sound], 6000, 0, "PCMU")
+    streams = analyze(path)
+    assert len(streams) == 2 and all(stream["expected_frames"] > 250 for stream in streams)
     compare(path, streams, same_in_all=True)
+    rows = rows_of(path, streams)
     for stream in streams:
-        assert stream["missing_frames"] == 0 and stream["codec"] == "PCMU" and stream["mos_lqe"] == 4.41
+        _, lost, _, top = rows[stream["ssrc"], stream["src"]]
+        in_time = lost == 0 and float(top) < 3  # one frame 60 ms late alone makes it 3.75
+        assert stream["codec"] == "PCMU" and stream["missing_frames"] == lost
+        assert stream["mos_lqe"] == 4.41 if in_time else 1 <= stream["mos_lqe"] <= 4.41
 
 
 def test_a_call_of_sipp_with_scripted_loss_and_digits(tmp_path):
@@ -246,8 +243,12 @@ def test_a_call_of_sipp_with_scripted_loss_and_digits(tmp_path):
     make.Sender(dialling, make.A, make.B, 0xCA11E4, 8).sound(100).event(7, 5).sound(150)
     losing.write(tmp_path / "lossy.pcap")
     dialling.write(tmp_path / "dialling.pcap")
-    path, streams = recorded(tmp_path, ['play_pcap_audio="dialling.pcap"', 'play_pcap_audio="lossy.pcap"'], 7000, 8, "PCMA",
-                             lambda found: all(lost == 0 if ssrc == 0xCA11E4 else packets + lost == 300 for ssrc, packets, lost, _ in found))
+    for _ in range(5):  # until sipp, on a busy machine, has left nothing out
+        path = sipp_calls.record(tmp_path, ['play_pcap_audio="dialling.pcap"', 'play_pcap_audio="lossy.pcap"'], 7000, 8, "PCMA")
+        streams = analyze(path)
+        rows = {ssrc: row for (ssrc, _), row in rows_of(path, streams).items()}
+        if rows[0xCA11E4][1] == 0 and sum(rows[0xCA11EE][:2]) == 300:
+            break
     streams = {stream["ssrc"]: stream for stream in streams}
     compare(path, list(streams.values()))
     callee, caller = streams[0xCA11EE], streams[0xCA11E4]
