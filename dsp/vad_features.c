@@ -127,7 +127,7 @@ static float pitch_peak(const float r[LAGS], int *lag) {
   for (int l = VAD_LAG_FIRST; l <= VAD_LAG_LAST; l += LANES) {
     if (l > VAD_LAG_LAST + 1 - LANES) l = VAD_LAG_LAST + 1 - LANES;
     four here = four_load(r + l), before = four_load(r + l - 1), after = four_load(r + l + 1);
-    four value = here / four_load(vad_window_lag + l - VAD_LAG_FIRST);
+    four value = here / four_load(vad_window_lag + (l - VAD_LAG_FIRST));
     four_ints is_better = (four_ints)(here > before) & (four_ints)(here >= after) & (four_ints)(value > best);
     best = four_choose(is_better, value, best);
     at = ((lags + l) & is_better) | (at & ~is_better);
