@@ -152,8 +152,8 @@ void fft_cosine_pair(const float power_a[FFT_POINTS / 2 + 1], const float power_
   memcpy(re, power_a, (FFT_POINTS / 2 + 1) * sizeof *re);
   memcpy(im, power_b, (FFT_POINTS / 2 + 1) * sizeof *im);
   for (int k = FFT_POINTS / 2; k < FFT_POINTS; k += LANES) {
-    four_store(re + k, four_load_backwards(power_a + FFT_POINTS - k));
-    four_store(im + k, four_load_backwards(power_b + FFT_POINTS - k));
+    four_store(re + k, four_load_backwards(power_a + (FFT_POINTS - k)));
+    four_store(im + k, four_load_backwards(power_b + (FFT_POINTS - k)));
   }
   fft_forward(re, im, FFT_POINTS);
   memcpy(a, re, (size_t)lags * sizeof *a);
