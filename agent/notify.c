@@ -1,6 +1,7 @@
 #include "agent/notify.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,17 +48,25 @@ static void on_again(uv_timer_t *timer) {
   if (pay(timer->data)) uv_timer_stop(timer);
 }
 
+/* Words of one kind begin with the same name; the newest say all, so that no other kind is pushed out. */
+static bool same_kind(const char *a, const char *b) {
+  size_t name = strcspn(a, "=");
+  return strncmp(a, b, name + 1) == 0;
+}
+
 static void owe(struct notify *n, const char *words) {
+  int kept = 0;
+  for (int i = 0; i < n->owed_count; i++)
+    if (!same_kind(n->owed[i], words)) memmove(n->owed[kept++], n->owed[i], sizeof *n->owed);
+  n->owed_count = kept;
   if (n->owed_count == NOTIFY_OWED_MAX)
     memmove(n->owed, n->owed + 1, (size_t)--n->owed_count * sizeof *n->owed);
   snprintf(n->owed[n->owed_count++], sizeof *n->owed, "%s", words);
   uv_timer_start(&n->again, on_again, AGAIN_MS, AGAIN_MS);
 }
 
-void notify_say(struct notify *n, const char *words, bool keep) {
-  if (n->fd < 0) return;
-  bool said = pay(n) && send_words(n, words);
-  if (!said && keep) owe(n, words);
+void notify_say(struct notify *n, const char *words) {
+  if (n->fd >= 0 && !(pay(n) && send_words(n, words))) owe(n, words);
 }
 
 void notify_close(struct notify *n, void *data, uv_close_cb closed) {

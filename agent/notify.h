@@ -6,12 +6,11 @@
 #ifndef AGENT_NOTIFY_H
 #define AGENT_NOTIFY_H
 
-#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <uv.h>
 
-enum { NOTIFY_WORDS_BYTES = 320, NOTIFY_OWED_MAX = 16 };
+enum { NOTIFY_WORDS_BYTES = 320, NOTIFY_OWED_MAX = 8 };
 
 /* Its members are its own. */
 struct notify {
@@ -24,9 +23,8 @@ struct notify {
 };
 
 void notify_init(struct notify *n, uv_loop_t *loop);
-/* `keep`: said later, in order, when the manager's queue is full now; the last NOTIFY_OWED_MAX of such words.
- * Otherwise now or not at all. */
-void notify_say(struct notify *n, const char *words, bool keep);
+/* Said later, in order, when the manager's queue is full now; of one kind (what is before the first =) the newest. */
+void notify_say(struct notify *n, const char *words);
 /* What is still owed goes if it can. `closed` is called with the timer, whose data is `data`, on the loop's next turn. */
 void notify_close(struct notify *n, void *data, uv_close_cb closed);
 

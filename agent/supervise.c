@@ -82,7 +82,7 @@ static void on_feed(uv_timer_t *timer) {
   int64_t quiet_ms = 0;
   const char *stuck = supervise_overdue(clock_mono_us(), &quiet_ms);
   if (stuck == NULL) {
-    notify_say(&s->notify, "WATCHDOG=1", false);
+    notify_say(&s->notify, "WATCHDOG=1");
   } else if (!s->withheld) {
     log_event(LOG_ERROR, NULL, "a loop is stuck: the watchdog is not fed", LOG_TEXT("loop", stuck),
               LOG_INT("quiet_ms", quiet_ms));
@@ -112,26 +112,26 @@ void supervisor_ready(struct supervisor *s, const char *status) {
   char words[sizeof s->status + 32];
   keep_status(s, status);
   snprintf(words, sizeof words, "READY=1\nSTATUS=%s", s->status);
-  notify_say(&s->notify, words, true);
+  notify_say(&s->notify, words);
 }
 
 void supervisor_reloading(struct supervisor *s) {
   char words[128];
   snprintf(words, sizeof words, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_mono_us());
-  notify_say(&s->notify, words, true);
+  notify_say(&s->notify, words);
 }
 
 void supervisor_stopping(struct supervisor *s, const char *status) {
   char words[sizeof s->status + 32];
   keep_status(s, status);
   snprintf(words, sizeof words, "STOPPING=1\nSTATUS=%s", s->status);
-  notify_say(&s->notify, words, true);
+  notify_say(&s->notify, words);
 }
 
 void supervisor_extend(struct supervisor *s, int64_t ms) {
   char words[64];
   snprintf(words, sizeof words, "EXTEND_TIMEOUT_USEC=%" PRId64, ms * 1000);
-  notify_say(&s->notify, words, true);
+  notify_say(&s->notify, words);
 }
 
 void supervisor_status(struct supervisor *s, const char *status) {
@@ -139,7 +139,7 @@ void supervisor_status(struct supervisor *s, const char *status) {
   if (strncmp(s->status, status, sizeof s->status - 1) == 0) return;
   keep_status(s, status);
   snprintf(words, sizeof words, "STATUS=%s", s->status);
-  notify_say(&s->notify, words, true);
+  notify_say(&s->notify, words);
 }
 
 static void on_closed(uv_handle_t *handle) {
