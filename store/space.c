@@ -150,10 +150,11 @@ static int let_legless_go(struct database *d, int64_t up_to_ms, bool *more) {
   return rc;
 }
 
-/* What goes for room alone goes until there is room, however much more a fast machine could take in its time. */
+/* What goes for room alone goes until there is some to spare, so that not each new fact makes it short again, and no
+ * further, however much more a fast machine could take in its time. */
 static bool still_short(struct space *s, struct database *d) {
   space_look(s, d);
-  return space_percent(s) >= SPACE_SHORT;
+  return space_percent(s) >= SPACE_AIM;
 }
 
 /* Until the time is up. `*more`: there may be more. */

@@ -12,7 +12,12 @@
 struct batch_result;
 
 enum { SPACE_LEG_BYTES = 512 }; /* of a leg's name; one that is longer stays */
-enum { SPACE_SHORT = 80, SPACE_NO_NEW_LEGS = 95, SPACE_NONE = 100 }; /* percent of max_bytes */
+enum {
+  SPACE_AIM = 75,
+  SPACE_SHORT = 80,
+  SPACE_NO_NEW_LEGS = 95,
+  SPACE_NONE = 100
+}; /* percent of max_bytes */
 
 struct space {
   int64_t max_bytes; /* 0: as much as there is */
