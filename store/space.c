@@ -152,21 +152,22 @@ static int let_legless_go(struct database *d, int64_t up_to_ms, bool *more) {
 
 /* What goes for room alone goes until there is some to spare, so that not each new fact makes it short again, and no
  * further, however much more a fast machine could take in its time. */
-static bool still_short(struct space *s, struct database *d) {
+static bool makes_room(struct space *s, struct database *d) {
   space_look(s, d);
-  return space_percent(s) >= SPACE_AIM;
+  s->is_making_room = space_percent(s) >= (s->is_making_room ? SPACE_AIM : SPACE_SHORT);
+  return s->is_making_room;
 }
 
 /* Until the time is up. `*more`: there may be more. */
 static int let_go(struct space *s, struct database *d, bool *more) {
   int64_t until_us = monotonic_us() + BUDGET_US;
-  bool is_short = space_percent(s) >= SPACE_SHORT;
+  bool is_short = makes_room(s, d);
   int64_t up_to_ms = is_short ? INT64_MAX : s->keep_ms > 0 ? wall_ms() - s->keep_ms : INT64_MIN;
   struct candidate c;
   int rc = id_clock_forget(d, IDS_AT_ONCE, more);
   if (rc == SQLITE_OK) rc = let_legless_go(d, up_to_ms, more);
   while (rc == SQLITE_OK && monotonic_us() < until_us) {
-    if (is_short && !still_short(s, d)) break; /* the next turn goes on with what is old enough */
+    if (is_short && !makes_room(s, d)) break; /* the next turn goes on with what is old enough */
     rc = next_candidate(s, d, up_to_ms, &c);
     if (rc == SQLITE_ROW) rc = let_leg_go(s, d, c.leg);
     if (rc != SQLITE_DONE) continue;
@@ -174,7 +175,7 @@ static int let_go(struct space *s, struct database *d, bool *more) {
     *s->after_leg = 0;
     if (!is_short) return SQLITE_OK;
     do rc = let_calllog_go(d);
-    while (rc == SQLITE_OK && monotonic_us() < until_us && still_short(s, d));
+    while (rc == SQLITE_OK && monotonic_us() < until_us && makes_room(s, d));
     if (rc == SQLITE_DONE) return SQLITE_OK;
   }
   *more = true;

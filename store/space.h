@@ -12,12 +12,9 @@
 struct batch_result;
 
 enum { SPACE_LEG_BYTES = 512 }; /* of a leg's name; one that is longer stays */
-enum {
-  SPACE_AIM = 75,
-  SPACE_SHORT = 80,
-  SPACE_NO_NEW_LEGS = 95,
-  SPACE_NONE = 100
-}; /* percent of max_bytes */
+/* Percent of max_bytes. From SPACE_SHORT on room is made, in as many turns as it takes, until less than SPACE_AIM is
+ * used. */
+enum { SPACE_AIM = 75, SPACE_SHORT = 80, SPACE_NO_NEW_LEGS = 95, SPACE_NONE = 100 };
 
 struct space {
   int64_t max_bytes; /* 0: as much as there is */
@@ -25,6 +22,7 @@ struct space {
   bool sinks[SINK_COUNT];
   int64_t used_bytes; /* pages in use and the log, at the last look */
   int64_t next_ms;    /* monotonic: when to tend again */
+  bool is_making_room;
   /* Ended legs are gone through from the oldest on: this is the last one looked at. */
   int64_t after_ms;
   char after_leg[SPACE_LEG_BYTES];
