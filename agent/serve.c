@@ -50,8 +50,6 @@ void serve_watch_store(struct serve *s, struct store_stats *stats) {
   }
 }
 
-static void on_tick(uv_timer_t *timer);
-
 static void watch_store(struct serve *s) {
   struct store_stats stats;
   serve_watch_store(s, &stats);
@@ -72,6 +70,8 @@ static void watch_memory(struct serve *s) {
   log_event(LOG_ERROR, NULL, "memory was refused", LOG_INT("times", refusals - s->memory_refusals));
   s->memory_refusals = refusals;
 }
+
+static void on_tick(uv_timer_t *timer);
 
 /* libuv runs timers before it reads. After a loop that stood still, what came in time waits in the sockets: judged now, it
  * would be missing. */

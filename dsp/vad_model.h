@@ -16,13 +16,15 @@ enum {
 };
 _Static_assert(VAD_RING == VAD_LOOK_AHEAD + 1 + VAD_PAST, "the ring holds what the contexts reach");
 
+/* Its members are its own; it can be copied. */
 struct vad_model {
-  const struct kernels *kernels;
+  const struct kernels *kernels; /* static */
   float ring[VAD_RING][VAD_FEATURES];
   unsigned newest; /* place in the ring */
   float slow[VAD_SLOW_MEANS][VAD_FEATURES];
 };
 
+/* Silence so far; the kernels of this processor. */
 void vad_model_init(struct vad_model *m);
 void vad_model_take(struct vad_model *m, const float features[VAD_FEATURES]);
 /* The features of the frame before once more: for frames that never came and beyond the end. */
